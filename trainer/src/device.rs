@@ -1,4 +1,4 @@
-//! Where a training computes.
+//! Devices for training.
 
 use std::fmt;
 use std::str::FromStr;
@@ -7,7 +7,6 @@ use thiserror::Error;
 
 use crate::precision::Precision;
 
-/// A device to train on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum TrainDevice {
     /// All cores of the processor.
@@ -18,7 +17,7 @@ pub enum TrainDevice {
 }
 
 impl TrainDevice {
-    /// What a network computes in here. Processors gain nothing from half precision.
+    /// Precision of a network's computation on this device. Processors gain nothing from half precision.
     pub fn precision(self, use_amp: bool) -> Precision {
         match self {
             Self::Cuda(_) if use_amp => Precision::Mixed,
@@ -27,21 +26,20 @@ impl TrainDevice {
     }
 }
 
-/// Why a device cannot be used.
 #[derive(Debug, Error)]
 pub enum TrainDeviceError {
-    /// A name that means no device.
+    /// The name stands for no device.
     #[error(
         "device is {found:?}, expected `cpu`, `cuda`, `cuda:N`, or several GPUs as in `cuda:0,cuda:1`"
     )]
     Unknown { found: String },
-    /// A device named twice.
+    /// A device is named twice.
     #[error("devices are {found:?}, expected each only once")]
     Repeated { found: String },
-    /// The processor beside GPUs.
+    /// The processor is named together with GPUs.
     #[error("devices are {found:?}, expected `cpu` alone or GPUs only")]
     Mixed { found: String },
-    /// A GPU asked of a build without GPU support.
+    /// A GPU is requested of a build without GPU support.
     #[error("cannot train on `{device}`: this build supports `cpu` only")]
     NotBuilt { device: TrainDevice },
     /// Something that training on a GPU needs is missing.
@@ -54,7 +52,6 @@ pub enum TrainDeviceError {
 }
 
 impl TrainDeviceError {
-    /// What the reader can do about it.
     pub fn hint(&self) -> Option<&'static str> {
         match self {
             Self::Unknown { .. } | Self::Repeated { .. } | Self::Mixed { .. } => None,
@@ -70,7 +67,7 @@ impl TrainDeviceError {
     }
 }
 
-/// Devices to train on: at least one, all different, and the processor only alone.
+/// Devices for training: at least one, all different, and the processor only by itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TrainDevices(Vec<TrainDevice>);
 
@@ -93,7 +90,7 @@ impl From<TrainDevice> for TrainDevices {
 impl FromStr for TrainDevices {
     type Err = TrainDeviceError;
 
-    /// Reads names of devices, separated by commas.
+    /// Parses names of devices, separated by commas.
     fn from_str(text: &str) -> Result<Self, TrainDeviceError> {
         let devices = text
             .split(',')
@@ -124,7 +121,7 @@ impl fmt::Display for TrainDevices {
 impl FromStr for TrainDevice {
     type Err = TrainDeviceError;
 
-    /// Reads `cpu`, `cuda` (the first GPU) or `cuda:N`.
+    /// Parses `cpu`, `cuda` (the first GPU) or `cuda:N`.
     fn from_str(text: &str) -> Result<Self, TrainDeviceError> {
         let unknown = || TrainDeviceError::Unknown {
             found: text.to_owned(),

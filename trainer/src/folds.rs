@@ -1,17 +1,18 @@
-//! Folds: which cases are held out in which run.
+//! Folds: which cases each run holds out.
 
-use std::cmp::Reverse;
-use std::collections::BTreeMap;
+mod error;
+mod seeded;
 
-use thiserror::Error;
+pub use error::FoldError;
+
 use vesal_cases::datalist::Datalist;
 
-use crate::rng::Rng;
+use seeded::{patients, split, split_patients};
 
-/// Folds made where the datalist gives none.
+/// Number of folds that are generated where the datalist has none.
 const DEFAULT_FOLDS: usize = 5;
 
-/// Where the folds come from.
+/// Origin of the folds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum FoldSource {
@@ -23,79 +24,25 @@ pub enum FoldSource {
     Seeded,
 }
 
-/// Folds of a datalist.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Folds {
-    /// Where they come from.
     pub source: FoldSource,
-    /// Folds to train, in order.
+    /// Folds to train, in ascending order.
     pub runs: Vec<usize>,
 }
 
-/// Why the cases cannot be divided.
-#[derive(Debug, Clone, PartialEq, Eq, Error)]
-pub enum FoldError {
-    /// Some cases have a fold and some have not.
-    #[error("case `{without}` of the datalist has no `fold`, expected one because `{with}` has")]
-    Partial {
-        /// A case with a fold.
-        with: String,
-        without: String,
-    },
-    /// A fold without cases below the highest.
-    #[error("the datalist has no case of fold {missing}, expected every fold from 0 to {highest}")]
-    Gap {
-        /// The fold without cases.
-        missing: usize,
-        highest: usize,
-    },
-    /// Nothing would be left to train on.
-    #[error("all cases of the datalist have fold 0, expected at least two folds")]
-    Single,
-    /// More folds wanted than there are.
-    #[error("{wanted} folds are wanted, the datalist gives {given}")]
-    TooMany {
-        wanted: usize,
-        /// Folds of the datalist.
-        given: usize,
-    },
-    /// A number of folds into which the cases cannot be split.
-    #[error(
-        "{cases} cases cannot be split into {wanted} folds, expected 2 folds or more, and no more than cases"
-    )]
-    Split { cases: usize, wanted: usize },
-    /// Fewer patients than folds.
-    #[error(
-        "{patients} patients cannot be split into {wanted} folds, expected no more folds than patients"
-    )]
-    Patients { patients: usize, wanted: usize },
-}
-
-impl FoldError {
-    /// What the reader can do about it.
-    pub fn hint(&self) -> Option<&'static str> {
-        match self {
-            Self::Partial { .. } | Self::Gap { .. } | Self::Single => {
-                Some("take out every `fold` to have the cases split at random")
-            }
-            Self::Split { wanted: 1, .. } => Some("`--only-folds 0` trains one fold of several"),
-            Self::Patients { .. } => Some("ask for fewer folds with `--folds K`"),
-            Self::TooMany { .. } | Self::Split { .. } => None,
-        }
-    }
-}
-
-/// Gives every training case its fold and moves validation cases among them.
+/// Assigns a fold to every training case, and moves validation cases to the training cases.
 ///
-/// **Definition**: fold numbers of the datalist stand, and `wanted` limits how many of them are trained; where it has
-/// none but a `validation` list, that is fold 0, the training list fold 1, and fold 0 the only run; otherwise the
-/// cases are split into `wanted` folds (5) by a shuffle that depends on `seed` and their number alone. Sizes of folds
-/// differ by at most one; where the datalist names patients, all cases of one are in the same fold. Once folds are given, the validation list is left alone, as in Auto3DSeg.
+/// **Definition**: fold numbers of the datalist are kept, and `wanted` limits how many of the folds are trained; the
+/// validation list is then ignored, as in Auto3DSeg. A datalist without folds but with a `validation` list makes that
+/// list fold 0 and the training list fold 1, and fold 0 is the only run. Otherwise the cases are split into `wanted`
+/// folds (5 by default) by a shuffle that depends on `seed` and the number of cases alone. Without patients, the sizes
+/// of folds differ by at most one; where the datalist names patients, all cases of a patient are in the same fold.
 ///
-/// **Source**: MONAI 1.6.1 `AutoRunner.inspect_datalist_folds`; there, the split is scikit-learn's `KFold`, whose
-/// shuffle this one does not repeat.
+/// **Source**: MONAI 1.6.1 `AutoRunner.inspect_datalist_folds`; its split is scikit-learn's `KFold`, whose shuffle is
+/// not reproduced here.
 ///
-/// **Errors**: [`FoldError`]; the datalist is then as before.
+/// **Errors**: [`FoldError`]; the datalist is then unchanged.
 pub fn assign(
     datalist: &mut Datalist,
     wanted: Option<usize>,
@@ -173,237 +120,5 @@ fn given(datalist: &Datalist, wanted: Option<usize>, with: String) -> Result<Fol
     }
 }
 
-/// Cases of each patient, a case without one by itself; `None` where no patient is given.
-fn patients(datalist: &Datalist) -> Option<Vec<Vec<usize>>> {
-    let mut groups: BTreeMap<(Option<&str>, usize), Vec<usize>> = BTreeMap::new();
-    for (position, case) in datalist.training.iter().enumerate() {
-        let patient = case.patient.as_deref();
-        let own = if patient.is_some() { 0 } else { position };
-        groups.entry((patient, own)).or_default().push(position);
-    }
-    let given = groups.keys().any(|(patient, _)| patient.is_some());
-    given.then(|| groups.into_values().collect())
-}
-
-/// The fold of each case, such that no patient is in two: shuffled patients, those of most cases first, each go to
-/// the fold that has fewest cases so far.
-fn split_patients(
-    patients: &[Vec<usize>],
-    folds: usize,
-    seed: u64,
-) -> Result<Vec<usize>, FoldError> {
-    if patients.len() < folds {
-        return Err(FoldError::Patients {
-            patients: patients.len(),
-            wanted: folds,
-        });
-    }
-    let mut order: Vec<usize> = (0..patients.len()).collect();
-    Rng::seeded(seed).shuffle(&mut order);
-    order.sort_by_key(|&patient| Reverse(patients[patient].len()));
-    let mut assigned = vec![0; patients.iter().map(Vec::len).sum()];
-    let mut sizes = vec![0; folds];
-    for patient in order {
-        let fold = (0..folds).min_by_key(|&fold| sizes[fold]).unwrap_or(0);
-        sizes[fold] += patients[patient].len();
-        for &case in &patients[patient] {
-            assigned[case] = fold;
-        }
-    }
-    Ok(assigned)
-}
-
-/// The fold of each of `cases` cases: a shuffle cut into `folds` parts, the first ones longer by one.
-fn split(cases: usize, folds: usize, seed: u64) -> Vec<usize> {
-    let mut order: Vec<usize> = (0..cases).collect();
-    Rng::seeded(seed).shuffle(&mut order);
-    let mut assigned = vec![0; cases];
-    let (least, longer) = (cases / folds, cases % folds);
-    let mut shuffled = order.into_iter();
-    for fold in 0..folds {
-        for case in shuffled.by_ref().take(least + usize::from(fold < longer)) {
-            assigned[case] = fold;
-        }
-    }
-    assigned
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use vesal_cases::datalist::Case;
-
-    fn cases(folds: &[Option<usize>]) -> Vec<Case> {
-        let case = |(index, &fold): (usize, &Option<usize>)| Case {
-            id: format!("case_{index}"),
-            images: vec![format!("{index}.nii")],
-            further: Vec::new(),
-            label: None,
-            fold,
-            patient: None,
-        };
-        folds.iter().enumerate().map(case).collect()
-    }
-
-    fn with_folds(folds: &[Option<usize>], wanted: Option<usize>) -> Result<Folds, FoldError> {
-        assign(
-            &mut Datalist {
-                training: cases(folds),
-                ..Default::default()
-            },
-            wanted,
-            0,
-        )
-    }
-
-    #[test]
-    fn given_folds_stand_and_have_to_be_contiguous() {
-        let folds = with_folds(&[Some(1), Some(0), Some(2)], None).unwrap();
-        assert_eq!(
-            folds,
-            Folds {
-                source: FoldSource::Given,
-                runs: vec![0, 1, 2]
-            }
-        );
-        assert_eq!(
-            with_folds(&[Some(1), Some(0), Some(2)], Some(1))
-                .unwrap()
-                .runs,
-            [0]
-        );
-        assert_eq!(
-            with_folds(&[Some(0), Some(2)], None),
-            Err(FoldError::Gap {
-                missing: 1,
-                highest: 2
-            })
-        );
-        assert_eq!(
-            with_folds(&[Some(1), Some(2)], None),
-            Err(FoldError::Gap {
-                missing: 0,
-                highest: 2
-            })
-        );
-        assert_eq!(
-            with_folds(&[Some(0), Some(0)], None),
-            Err(FoldError::Single)
-        );
-        assert!(matches!(
-            with_folds(&[Some(0), None], None),
-            Err(FoldError::Partial { .. })
-        ));
-        let found = with_folds(&[Some(0), Some(1)], Some(3));
-        assert_eq!(
-            found,
-            Err(FoldError::TooMany {
-                wanted: 3,
-                given: 2
-            })
-        );
-    }
-
-    #[test]
-    fn a_patient_is_in_one_fold() {
-        let mut datalist = Datalist {
-            training: cases(&[None; 12]),
-            ..Default::default()
-        };
-        let of = |index: usize| ["a", "b", "a", "c", "d", "d", "d", "e", "f", "g"].get(index);
-        for (index, case) in datalist.training.iter_mut().enumerate() {
-            case.patient = of(index).map(|&patient| patient.to_owned());
-        }
-        let folds = assign(&mut datalist, Some(3), 0).unwrap();
-        assert_eq!(
-            (folds.source, folds.runs),
-            (FoldSource::Seeded, vec![0, 1, 2])
-        );
-        let found: Vec<_> = datalist
-            .training
-            .iter()
-            .filter_map(|case| case.fold)
-            .collect();
-        assert_eq!(
-            (found[0], found[4], found[5]),
-            (found[2], found[5], found[6])
-        );
-        let sizes = [0, 1, 2].map(|fold| found.iter().filter(|&&found| found == fold).count());
-        assert_eq!(sizes, [4; 3]);
-        datalist.training.iter_mut().for_each(|case| {
-            case.fold = None;
-            case.patient = Some("x".to_owned());
-        });
-        let error = assign(&mut datalist, Some(2), 0).unwrap_err();
-        assert_eq!(
-            error,
-            FoldError::Patients {
-                patients: 1,
-                wanted: 2
-            }
-        );
-    }
-
-    #[test]
-    fn a_validation_list_is_fold_0() {
-        let mut datalist = Datalist {
-            training: cases(&[None; 3]),
-            validation: cases(&[None; 2]),
-            ..Default::default()
-        };
-        let folds = assign(&mut datalist, None, 0).unwrap();
-        assert_eq!(
-            folds,
-            Folds {
-                source: FoldSource::ValidationList,
-                runs: vec![0]
-            }
-        );
-        let found: Vec<_> = datalist
-            .training
-            .iter()
-            .filter_map(|case| case.fold)
-            .collect();
-        assert_eq!(found, [1, 1, 1, 0, 0]);
-        assert!(datalist.validation.is_empty());
-    }
-
-    #[test]
-    fn seeded_folds_are_even_and_repeatable() {
-        let folds = split(23, 5, 0);
-        let sizes: Vec<_> = (0..5)
-            .map(|fold| folds.iter().filter(|&&f| f == fold).count())
-            .collect();
-        assert_eq!(sizes, [5, 5, 5, 4, 4]);
-        assert_eq!(folds, split(23, 5, 0));
-        assert_ne!(folds, split(23, 5, 1));
-        let mut datalist = Datalist {
-            training: cases(&[None; 23]),
-            ..Default::default()
-        };
-        assert_eq!(
-            assign(&mut datalist, None, 0).unwrap().runs,
-            [0, 1, 2, 3, 4]
-        );
-        let found: Vec<_> = datalist
-            .training
-            .iter()
-            .filter_map(|case| case.fold)
-            .collect();
-        assert_eq!(found, folds);
-        assert_eq!(
-            with_folds(&[None; 3], None),
-            Err(FoldError::Split {
-                cases: 3,
-                wanted: 5
-            })
-        );
-        assert_eq!(
-            with_folds(&[None; 3], Some(1)),
-            Err(FoldError::Split {
-                cases: 3,
-                wanted: 1
-            })
-        );
-    }
-}
+mod tests;

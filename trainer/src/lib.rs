@@ -1,7 +1,7 @@
 //! Analyzes a dataset, plans, trains and scores segmentation networks over k folds.
 //!
-//! The stages meet in files of a work directory: `analyze` writes data stats, `plan` turns them into a deploy plan and
-//! a train plan, `fit` trains one fold under them and leaves a run record.
+//! Files of a work directory connect the stages: `analyze` writes data stats, `plan` turns them into a deploy plan and
+//! a train plan, `fit` trains one fold under these plans and writes a run record.
 
 pub mod algorithms;
 pub mod analyze;

@@ -1,4 +1,4 @@
-//! Training loss: Dice plus cross entropy, on every deep supervision output.
+//! Training loss: Dice plus cross entropy of every output with deep supervision.
 
 mod regions;
 
@@ -13,23 +13,24 @@ use crate::algorithms::Loss;
 /// Least weight of a coarse output.
 const LEAST_WEIGHT: f64 = 0.0625;
 
-/// What a network learns to make small.
+/// The loss function of a network.
 #[derive(Debug, Clone)]
 pub struct Objective {
     pub loss: Loss,
-    /// How logits become labels.
+    /// Activation that turns logits into labels.
     pub activation: Activation,
-    /// Weight of each class; none: all alike.
+    /// Weight of each class; `None`: equal weights.
     pub class_weights: Option<Vec<f64>>,
 }
 
-/// Sums the loss over all outputs of a network, each coarser one with half the weight of the one before.
+/// Sums the loss over all outputs of a network; each coarser output has half the weight of the previous one.
 ///
 /// **Shapes**: logits `[N, X, Y, Z, K]`, finest first; class indices, or regions as bits, `[N, X, Y, Z]` at the finest
 /// shape.
 ///
-/// **Definition**: [`dice_ce`] of every output, [`weighted_dice_ce`] where classes have weights, or [`region_dice_ce`],
-/// of each case or of the batch as if it were one case; weights of levels `max(0.5^level, 0.0625)`, not normalized.
+/// **Definition**: [`dice_ce`] of every output, [`weighted_dice_ce`] where classes have weights, or [`region_dice_ce`]
+/// for regions; computed per case, or over the batch as if it were one case. The weights of levels are `max(0.5^level,
+/// 0.0625)`, not normalized.
 ///
 /// **Source**: MONAI 1.6.1 `DeepSupervisionLoss`.
 pub fn deep_supervision<B: DifferentiableOps>(
@@ -67,8 +68,8 @@ pub fn deep_supervision<B: DifferentiableOps>(
         .unwrap_or_else(|| Tensor::zeros([1], &device))
 }
 
-/// Lines the cases of a batch up along the first axis, `[N, X, Y, Z, K]` → `[1, N X, Y, Z, K]`: sums over voxels are then
-/// over all of them, and classes at the center of each coarse voxel stay those of its own case.
+/// Joins the cases of a batch along the first axis, `[N, X, Y, Z, K]` → `[1, N X, Y, Z, K]`. Sums over voxels then
+/// cover all cases, and the class at the center of a coarse voxel is still that of its own case.
 fn as_one_case<B: DifferentiableOps>(logits: Tensor<B, 5>) -> Tensor<B, 5> {
     let [n, x, y, z, classes] = logits.dims();
     logits.reshape([1, n * x, y, z, classes])

@@ -1,6 +1,6 @@
 //! `vesal-train` trains networks that segment 3-D medical images.
 
-// Foreign texts reach a terminal through `vesal_cli` alone.
+// Text from outside is printed by `vesal_cli` alone, which escapes it.
 #![deny(clippy::print_stdout, clippy::print_stderr)]
 
 mod cli;

@@ -1,6 +1,5 @@
-//! What networks compute in.
+//! Precision of a network's computation.
 
-/// What a network computes in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Precision {
     /// `f32` throughout.

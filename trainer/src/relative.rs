@@ -1,9 +1,9 @@
-//! Paths that start from a folder.
+//! Relative paths.
 
 use std::path::{Component, Path};
 
-/// Names a file or folder relative to a folder, with forward slashes; both are absolute. `None` where nothing leads
-/// there, or a name is no text.
+/// The path of a file or folder relative to a folder, with forward slashes; both are absolute. `None` where no relative
+/// path exists, or a name is not UTF-8.
 pub(crate) fn path(from: &Path, to: &Path) -> Option<String> {
     let shared = from
         .components()

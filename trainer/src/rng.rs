@@ -1,4 +1,4 @@
-//! The source of every random choice in training.
+//! Random numbers of training.
 
 use std::f64::consts::TAU;
 
@@ -11,7 +11,7 @@ pub struct Rng {
 }
 
 impl Rng {
-    /// A generator for this key: any sequence of numbers, such as seed, fold, epoch and step.
+    /// A generator for this key, any sequence of numbers such as seed, fold, epoch and step.
     pub fn new(key: &[u64]) -> Self {
         let mut state = 0;
         for &part in key {
@@ -20,28 +20,27 @@ impl Rng {
         Self { state }
     }
 
-    /// The generator's published sequence of this seed.
+    /// A generator with this seed in its published form.
     pub fn seeded(seed: u64) -> Self {
         Self { state: seed }
     }
 
-    /// 64 random bits.
     pub fn bits(&mut self) -> u64 {
         self.state = self.state.wrapping_add(GOLDEN);
         mix(self.state)
     }
 
-    /// A number in `[0, 1)`.
+    /// A uniform number in `[0, 1)`.
     pub fn unit(&mut self) -> f64 {
         (self.bits() >> 11) as f64 / (1u64 << 53) as f64
     }
 
-    /// A number in `[low, high)`.
+    /// A uniform number in `[low, high)`.
     pub fn uniform(&mut self, low: f64, high: f64) -> f64 {
         low + (high - low) * self.unit()
     }
 
-    /// An index below `length`; 0 where that is 0.
+    /// A uniform index below `length`; 0 where `length` is 0.
     pub fn below(&mut self, length: usize) -> usize {
         ((u128::from(self.bits()) * length as u128) >> 64) as usize
     }
@@ -58,7 +57,6 @@ impl Rng {
         [radius * cos, radius * sin]
     }
 
-    /// Puts elements into random order.
     pub fn shuffle<T>(&mut self, elements: &mut [T]) {
         for last in (1..elements.len()).rev() {
             elements.swap(last, self.below(last + 1));

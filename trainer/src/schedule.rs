@@ -1,4 +1,4 @@
-//! What happens in which epoch: the learning rate and the validations.
+//! Schedules over epochs: learning rate and validations.
 
 use std::f64::consts::{FRAC_PI_2, PI};
 
@@ -29,11 +29,11 @@ pub fn warmup_cosine(epoch: usize, warmup: usize, total: usize, multiplier: f64)
 
 /// Epochs (from 1, ascending) after which the network is validated; always the last one.
 ///
-/// **Definition**: with `every`, its multiples. Without, sparse at first and dense at the end: the steps between
-/// `trunc(epochs sin(x))` at `max(10, trunc(fraction epochs))` even positions `x` of a quarter wave, largest first,
-/// with `fraction = min(0.3, 0.16 crops)`.
+/// **Definition**: with `every`, its multiples. Without it, sparse at first and dense at the end: the steps between
+/// `trunc(epochs sin(x))` at `max(10, trunc(fraction epochs))` evenly spaced positions `x` of a quarter wave, largest
+/// first, with `fraction = min(0.3, 0.16 crops)`.
 ///
-/// **Source**: Auto3DSeg segresnet `schedule_validation_epochs`; there a given interval leaves out the last epoch.
+/// **Source**: Auto3DSeg segresnet `schedule_validation_epochs`; with a given interval, it omits the last epoch.
 ///
 /// ```
 /// use vesal_trainer::schedule::validation_epochs;
@@ -62,11 +62,11 @@ pub fn validation_epochs(epochs: usize, every: Option<usize>, crops: usize) -> V
     schedule
 }
 
-/// Distances between the distinct values of a quarter sine wave from 0 to `epochs`, truncated.
+/// Differences of the distinct values of a quarter sine wave from 0 to `epochs`, truncated.
 fn quarter_wave_steps(epochs: usize, fraction: f64) -> Vec<usize> {
     let points = ((fraction * epochs as f64) as usize).max(10);
     let step = FRAC_PI_2 / (points - 1) as f64;
-    // The last point lies at the wave's crest exactly; a rounded one could miss it.
+    // The last point is exactly at the crest, which rounding could miss.
     let wave = (0..points - 1).map(|k| ((k as f64 * step).sin() * epochs as f64) as usize);
     let mut values: Vec<usize> = wave.chain([epochs]).collect();
     values.dedup();

@@ -1,4 +1,4 @@
-//! Settings in the help of commands.
+//! Names of settings in the help of commands.
 
 use vesal_trainer::settings::{self, Category};
 

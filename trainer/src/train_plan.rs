@@ -1,4 +1,4 @@
-//! The train plan: decisions that only training needs, `train_plan.json`.
+//! The train plan, `train_plan.json`: decisions that only training needs.
 
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
@@ -11,11 +11,10 @@ use crate::settings::{AugmentMode, CropMode};
 /// File name inside a work directory.
 pub const FILE_NAME: &str = "train_plan.json";
 
-/// `train_plan.json`. Field names are Auto3DSeg's where it has one.
+/// `train_plan.json`. Fields have Auto3DSeg's names where there are any.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TrainPlan {
-    /// Name of the algorithm.
     pub algorithm: String,
     pub network: NetworkConfig,
     /// Patch in voxels, `[X, Y, Z]`; equals the deploy plan's window.
@@ -30,34 +29,34 @@ pub struct TrainPlan {
     pub crop_mode: CropMode,
     /// Passes over the training cases.
     pub num_epochs: usize,
-    /// Epochs between validations; none: the reference's cadence, sparse at first, dense at the end.
+    /// Epochs between validations; `None`: Auto3DSeg's schedule, sparse at first and dense at the end.
     pub num_epochs_per_validation: Option<usize>,
-    /// Epochs over which the learning rate rises from a tenth.
+    /// Epochs over which the learning rate rises from a tenth of its peak.
     pub num_warmup_epochs: usize,
     /// Peak learning rate.
     pub learning_rate: f64,
     /// AdamW's decoupled weight decay.
     pub weight_decay: f64,
-    /// Mixed precision, where the backend has it.
+    /// Mixed precision, where the device supports it.
     pub use_amp: bool,
     /// Seed of weights, sampling and augmentation.
     pub seed: u64,
-    /// Set of random changes to patches.
+    /// Random changes to patches.
     #[serde(default)]
     pub augment_mode: AugmentMode,
     /// Axes on which patches are mirrored at random.
     #[serde(default = "all_axes")]
     pub augment_flips: Vec<usize>,
-    /// Planes, as pairs of axes, in which patches are turned at random by multiples of 90 degrees.
+    /// Planes, as pairs of axes, in which patches are rotated at random by multiples of 90 degrees.
     #[serde(default)]
     pub augment_rots: Vec<[usize; 2]>,
-    /// Weight of each class, background first, in Dice loss and cross entropy; none: all alike.
+    /// Weight of each class, background first, in Dice loss and cross entropy; `None`: equal weights.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub class_weights: Option<Vec<f64>>,
-    /// Largest norm of all gradients together; none: any.
+    /// Largest norm of all gradients together; `None`: no limit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub clip_grad_norm: Option<f64>,
-    /// Decay of the average of the weights that is validated and exported; none: the weights themselves are.
+    /// Decay of the moving average of the weights, which is then validated and exported; `None`: no averaging.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ema_decay: Option<f64>,
     /// Relative change of the score below which the training ends early; 0: never.
@@ -68,15 +67,14 @@ pub struct TrainPlan {
     pub stop_on_lowacc: bool,
 }
 
-/// The axes of a patch.
 fn all_axes() -> Vec<usize> {
     vec![0, 1, 2]
 }
 
-/// Why the training controls of a plan cannot be used.
+/// Why the controls of a training are invalid.
 #[derive(Debug, Clone, PartialEq, Error)]
 pub enum ControlError {
-    /// A patch of another shape after a quarter turn.
+    /// A quarter turn would change the shape of the patch.
     #[error(
         "`augment_rots` turns axes {axes:?} of a patch of {roi_size:?} voxels, expected sides of one length"
     )]
@@ -85,23 +83,22 @@ pub enum ControlError {
         /// Patch in voxels.
         roi_size: [usize; 3],
     },
-    /// Axes that a patch does not have, or has only once.
+    /// An axis does not exist, or occurs twice.
     #[error("`{name}` names axes {found:?}, expected different ones of 0, 1 and 2")]
     Axes {
         name: &'static str,
         found: Vec<usize>,
     },
-    /// More or fewer weights than classes.
+    /// The number of weights differs from that of the classes.
     #[error(
         "`class_weights` has {found} weights, expected {expected}: background, then each class of the task"
     )]
     ClassWeights {
-        /// Weights.
         found: usize,
-        /// Classes, background included.
+        /// Number of classes, background included.
         expected: usize,
     },
-    /// A figure out of its range.
+    /// A number is out of its range.
     #[error("`{name}` is {found}, expected {expected}")]
     Range {
         name: &'static str,
@@ -111,7 +108,6 @@ pub enum ControlError {
 }
 
 impl ControlError {
-    /// What the reader can do about it.
     pub fn hint(&self) -> Option<&'static str> {
         match self {
             Self::Rotation { .. } => Some(

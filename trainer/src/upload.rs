@@ -1,11 +1,11 @@
-//! Bringing patches to a device.
+//! Uploads patches to a device.
 
 use burn::tensor::backend::Backend;
 use burn::tensor::{FloatDType, Tensor, TensorData};
 
 use crate::precision::Precision;
 
-/// Brings patches to a device, in what the network computes in.
+/// Uploads patches to a device, in the precision of the network's computation.
 ///
 /// **Shapes**: `[N, C, X, Y, Z]`, row-major.
 pub(crate) fn patches<B: Backend>(
@@ -14,7 +14,7 @@ pub(crate) fn patches<B: Backend>(
     precision: Precision,
     device: &B::Device,
 ) -> Tensor<B, 5> {
-    // Uploaded flat, because backends may pad the rows of other tensors.
+    // Uploaded as a flat tensor, because backends may pad the rows of other tensors.
     let count = values.len();
     let images = Tensor::<B, 1>::from_data(TensorData::new(values, [count]), device);
     let images = images.reshape(shape);

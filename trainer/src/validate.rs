@@ -1,4 +1,4 @@
-//! Scoring a network on held-out cases, through the stitcher and the inverse that deployment uses.
+//! Scores a network on held-out cases, with the sliding window inference and inversion that deployment uses.
 
 use std::convert::Infallible;
 use std::ops::ControlFlow;
@@ -24,13 +24,11 @@ use crate::upload;
 /// Why a case cannot be scored.
 #[derive(Debug, Error)]
 pub enum ValidateError {
-    /// The windows of the case cannot be predicted.
     #[error("cannot predict the volume")]
     Stitch(#[from] StitchError<Infallible>),
-    /// The prediction cannot be brought to the label map's grid, or holds NaN.
+    /// The prediction cannot be inverted to the label map's grid, or contains NaN.
     #[error("cannot bring the prediction back to the grid of the label map")]
     Invert(#[from] PreprocessError),
-    /// Prediction and truth cannot be compared.
     #[error("cannot compare prediction and label map")]
     Measure(#[from] MeasureError),
 }
@@ -46,7 +44,7 @@ pub struct BurnPredictor<'a, N, B: Backend> {
 }
 
 impl<'a, N: SegmentationNetwork<B>, B: Backend> BurnPredictor<'a, N, B> {
-    /// A predictor of this many classes, and of at most so many windows at once.
+    /// A predictor for this many classes, with at most this many windows per call.
     pub fn new(
         network: &'a N,
         classes: usize,
@@ -93,9 +91,9 @@ impl<N: SegmentationNetwork<B>, B: DifferentiableOps> PatchPredictor for BurnPre
     }
 }
 
-/// Segments a case: the labels that a deployed ensemble of this one network would write.
+/// Segments a case: the result equals the labels that a deployed ensemble of this one network would write.
 ///
-/// `Ok(None)` as soon as `proceed` says so.
+/// Returns `Ok(None)` as soon as `proceed` returns false.
 ///
 /// **Errors**: [`ValidateError`].
 pub fn segment<P: PatchPredictor<Error = Infallible>>(
@@ -111,7 +109,7 @@ pub fn segment<P: PatchPredictor<Error = Infallible>>(
         false => ControlFlow::Break(Ok(())),
     };
     let restore = |logits: Array3<f32>| {
-        // Rows take the place of planes, whose number decides over parallel work.
+        // The rows are treated as planes, whose number determines the parallelism.
         let mut plane = logits.insert_axis(Axis(2));
         plan.activation.probabilities_in_place(plane.view_mut());
         match inverter.push(plane.remove_axis(Axis(2)), None) {
@@ -132,7 +130,7 @@ pub fn segment<P: PatchPredictor<Error = Infallible>>(
     }
 }
 
-/// Gathers how well every label of every case is predicted.
+/// Collects the scores of every label of every case.
 #[derive(Debug, Clone)]
 pub struct Scores {
     names: Vec<String>,
@@ -142,7 +140,7 @@ pub struct Scores {
 }
 
 impl Scores {
-    /// No case yet; the plan's labels without background, or its regions.
+    /// Starts without cases, for the plan's labels without background, or for its regions.
     pub fn new(plan: &DeployPlan) -> Self {
         let (names, values): (Vec<_>, Vec<_>) = plan
             .foreground()
@@ -156,7 +154,7 @@ impl Scores {
         }
     }
 
-    /// Adds a case, `truth` and `prediction` on one grid.
+    /// Adds a case; `truth` and `prediction` are on one grid.
     ///
     /// **Errors**: they have different shapes.
     pub fn add(
@@ -186,7 +184,7 @@ impl Scores {
         Ok(())
     }
 
-    /// The mean over the cases, and every case's own score.
+    /// The mean over the cases, and the scores of each case.
     pub fn finish(self) -> (MeanScore, Vec<CaseScore>) {
         (MeanScore::over(&self.cases), self.cases)
     }

@@ -1,9 +1,8 @@
-//! Long texts on lines of a terminal.
+//! Wrapping of long texts for terminals.
 
-/// Columns of a line.
 pub const WIDTH: usize = 100;
 
-/// Words after a prefix, on lines of at most [`WIDTH`] columns; further lines go on below the first word.
+/// Wraps words after a prefix to lines of at most [`WIDTH`] columns; further lines are indented to the first word.
 pub fn wrap(prefix: &str, words: &str) -> Vec<String> {
     let mut lines = Vec::new();
     let mut line = prefix.to_owned();

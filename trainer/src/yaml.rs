@@ -1,22 +1,22 @@
-//! YAML from files and command lines, decoded within bounds of size and nesting.
+//! YAML from files and command lines, decoded with limits of size and nesting.
 
 use serde::de::DeserializeOwned;
 use thiserror::Error;
 use vesal_files::yaml::{self, YamlError};
 
-/// Why a text does not become data.
+/// Why a text cannot be decoded.
 #[derive(Debug, Error)]
 pub enum YamlReadError {
-    /// It could take for ever to decode.
+    /// The text exceeds the limits.
     #[error(transparent)]
     Bounds(#[from] YamlError),
-    /// Not YAML, or other data.
+    /// The text is not YAML, or has another structure.
     #[error(transparent)]
     Form(#[from] serde_yaml_ng::Error),
 }
 
 impl YamlReadError {
-    /// What the reader can do about it, where it does not depend on what the text is to be.
+    /// Advice that does not depend on the expected data.
     pub fn hint(&self) -> Option<&'static str> {
         match self {
             Self::Bounds(error) => Some(error.hint()),

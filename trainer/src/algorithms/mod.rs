@@ -1,11 +1,11 @@
 //! The registry of algorithms: what can be planned, trained and exported by name.
 //!
-//! An algorithm is a network family, rules that plan it, and a recipe that trains it: a value of type [`Algorithm`] in a
-//! folder of its own, and one line here. It is a table and not a trait, because an algorithm has neither state nor types
-//! of its own: plain data and functions can be listed, compared by name and read in one place, and the training loop,
-//! which is generic over Burn's backends, can choose by data what it could not call through a trait object. What several
-//! algorithms share stands in [`planner`](crate::planner), [`augment`](crate::augment) and
-//! [`schedule`](crate::schedule).
+//! An algorithm is a network family, rules that plan it, and a recipe that trains it: a value of type [`Algorithm`] in
+//! a folder of its own, and one line here. The registry is a table and not a trait, because an algorithm has neither
+//! state nor types of its own: plain data and functions can be listed, compared by name and read in one place. The
+//! training loop is generic over Burn's backends and could not call generic methods of a trait object; it reads the
+//! recipe as data instead. Code that several algorithms share is in [`planner`](crate::planner),
+//! [`augment`](crate::augment) and [`schedule`](crate::schedule).
 
 mod algorithm;
 mod recipe;
@@ -21,17 +21,17 @@ use thiserror::Error;
 
 use crate::settings::suggest;
 
-/// All algorithms, in the order that they are planned and listed in.
+/// All algorithms, in the order of planning and listing.
 static ALL: &[&Algorithm] = &[&segresnet::SEGRESNET, &segresnet2d::SEGRESNET2D];
 
-/// What is trained where nobody chooses; records without the name of an algorithm are about this one.
+/// The algorithm that is trained where none is chosen. Records without the name of an algorithm are about this one.
 pub const DEFAULT: &Algorithm = &segresnet::SEGRESNET;
 
 pub fn all() -> &'static [&'static Algorithm] {
     ALL
 }
 
-/// The algorithm of a name, in any case.
+/// The algorithm of a name; case is ignored.
 ///
 /// **Errors**: [`UnknownAlgorithm`].
 pub fn find(name: &str) -> Result<&'static Algorithm, UnknownAlgorithm> {
@@ -42,7 +42,7 @@ pub fn find(name: &str) -> Result<&'static Algorithm, UnknownAlgorithm> {
     })
 }
 
-/// The algorithms of these names, each once, in their order. A text may hold several, with commas between them.
+/// The algorithms of these names, each once, in their order. A text may hold several names, separated by commas.
 ///
 /// **Errors**: [`UnknownAlgorithm`].
 pub fn parse<'a>(
@@ -59,7 +59,6 @@ pub fn parse<'a>(
     Ok(found)
 }
 
-/// A name that no algorithm has.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub struct UnknownAlgorithm {
     pub name: String,

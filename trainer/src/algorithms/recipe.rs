@@ -1,20 +1,22 @@
-//! How an algorithm is trained, as far as users cannot change it: what they can change stands in the train plan.
+//! How an algorithm is trained, as far as users cannot change it; what they can change is in the train plan.
 
 use crate::augment::Patch;
 use crate::rng::Rng;
 use crate::train_plan::TrainPlan;
 
-/// How an algorithm is trained under a plan. A training that goes on after a break looks it up by the plan's algorithm.
+/// How an algorithm is trained under a plan. A resumed training finds its recipe by the name of the algorithm in the
+/// plan.
 #[derive(Debug, Clone, Copy)]
 pub struct Recipe {
     pub loss: Loss,
     pub optimizer: Optimizer,
-    /// Whether patches of overlapping regions are centered outside of all regions as well, as often as in one of them;
-    /// background always counts where classes exclude each other. For the crop mode `ratio`.
+    /// For crop mode `ratio` with overlapping regions: whether patches are also centered on voxels outside of all
+    /// regions, as often as on voxels of one region. Where classes exclude each other, background is always one of the
+    /// classes.
     pub centers_outside_regions: bool,
-    /// Changes a patch at random, as the plan says.
+    /// Changes a patch at random by the plan's settings.
     pub augment: fn(&mut Patch, &TrainPlan, &mut Rng),
-    /// Factor of the peak learning rate in an epoch, from 0.
+    /// Factor of the peak learning rate in an epoch (from 0).
     pub learning_rate_factor: fn(usize, &TrainPlan) -> f64,
     /// Epochs (from 1, ascending) after which the network is validated; always the last one.
     pub validations: fn(&TrainPlan) -> Vec<usize>,
@@ -25,14 +27,14 @@ pub struct Recipe {
 pub enum Loss {
     /// Dice plus cross entropy.
     DiceCe {
-        /// Whether Dice is of all cases of a step together, and not the mean over cases.
+        /// Whether Dice is computed over all cases of a step together; otherwise it is the mean over cases.
         ///
         /// **Source**: MONAI's `DiceCELoss(batch=...)`.
         batch: bool,
     },
 }
 
-/// The optimizer, but for what the plan says.
+/// The optimizer, except for learning rate and weight decay, which are in the plan.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Optimizer {
     AdamW {

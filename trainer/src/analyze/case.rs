@@ -1,4 +1,4 @@
-//! What is measured on one case, one channel at a time.
+//! Measurement of one case, one channel at a time.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -24,16 +24,16 @@ use super::stats::{
 pub(super) type Cohort = BTreeMap<usize, Measured>;
 
 pub(super) struct Measured {
-    /// What is written about it.
+    /// The entry of `datastats_by_case.yaml`.
     pub stats: CaseStats,
-    /// What is compared with other cases.
+    /// Facts that are compared with those of other cases.
     pub facts: Facts,
-    /// What is odd about it.
+    /// Findings that do not exclude the case.
     pub warnings: Vec<Finding>,
 }
 
 impl Measured {
-    /// A finding about the case that its first image shows.
+    /// A finding about the case, with its first image as the file.
     pub fn finding(&self, kind: FindingKind, message: String) -> Finding {
         Finding {
             files: self
@@ -48,27 +48,26 @@ impl Measured {
     }
 }
 
-/// What is compared between cases.
+/// Facts that are compared between cases.
 pub(super) struct Facts {
-    /// Axis codes of its files.
+    /// Axis codes of the files.
     pub orientation: Orientation,
-    /// Of each channel.
+    /// One digest per channel.
     pub digests: Vec<Digest>,
-    /// Of the label map.
     pub label_digest: Option<Digest>,
     /// Stored type of the first image.
     pub data_type: DataType,
-    /// Where each label besides 0 is.
+    /// Positions of the labels besides 0.
     pub centroids: Vec<Centroid>,
-    /// Where the grid begins and ends from left to right in mm.
+    /// Least and largest right coordinate of the grid in mm.
     pub right_mm: [f64; 2],
-    /// A voxel in the middle of the foreground; of the grid where there is none.
+    /// Index of the voxel in the middle of the foreground, or of the grid where there is no foreground.
     pub middle: [usize; 3],
 }
 
 impl CaseToMeasure<'_> {
-    /// Most memory that measuring takes, in bytes: a file as stored and as decoded, the labels, and one channel's
-    /// voxels in another order.
+    /// Peak memory of the measurement in bytes: a file as stored and as decoded, the labels, and one channel's voxels
+    /// in another order.
     pub fn bytes(&self) -> u64 {
         let voxels = self
             .geometry
@@ -195,7 +194,7 @@ fn check_names(
     })
 }
 
-/// Measures one channel after the other: those of the one file, or one of each of several files.
+/// Measures one channel after the other: the channels of a single file, or one channel per file.
 fn measure_channels(
     case: &Case,
     images: Vec<ImageFile>,
@@ -222,7 +221,7 @@ fn measure_channels(
     Ok(channels)
 }
 
-/// Reads the images on grids of their own: they have to have one frame of intensities that differ.
+/// Reads the secondary images and checks that each has one frame and is not constant.
 fn check_further(case: &Case, images: Vec<ImageFile>) -> Result<(), CaseAnalysisError> {
     let mut scratch = Vec::new();
     for (file, image) in case.further.iter().zip(images) {
@@ -298,7 +297,7 @@ fn label_stats(
     }
 }
 
-/// The foreground's middle; the grid's where there is none.
+/// Index of the voxel in the middle of the foreground; of the grid where there is no foreground.
 fn middle(centroids: &[Centroid], shape: [usize; 3]) -> [usize; 3] {
     let voxels: f64 = centroids.iter().map(|label| label.voxels as f64).sum();
     std::array::from_fn(|axis| {
@@ -313,7 +312,7 @@ fn middle(centroids: &[Centroid], shape: [usize; 3]) -> [usize; 3] {
     })
 }
 
-/// The least and the largest right coordinate of the grid's corners in mm.
+/// Least and largest right coordinate of the grid's corners in mm.
 fn right_mm(geometry: &Geometry) -> [f64; 2] {
     let corners = geometry.corners().map(|corner| corner[0]);
     [

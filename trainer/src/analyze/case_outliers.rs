@@ -1,15 +1,15 @@
-//! Cases whose size, spacing or intensities are far from those of the others.
+//! Cases whose size, spacing or intensities differ much from those of the others.
 
 use super::case::{Cohort, Measured};
 use super::findings::{Finding, FindingKind, VoxelPosition};
 use super::modified_z_score::{Outlier, THRESHOLD, median, outliers};
 
-/// Least deviation of an outlier's spacing from the median, as a fraction of it.
+/// Least deviation of an outlier's spacing from the median, as a fraction of the median.
 const LEAST_SPACING: f64 = 0.05;
-/// The same for physical size.
+/// Least deviation of an outlier's physical size from the median, as a fraction of the median.
 const LEAST_SIZE: f64 = 0.2;
 
-/// One finding per case and kind.
+/// Findings about outliers, at most one per case and kind.
 pub(super) fn find(cohort: &Cohort) -> Vec<Finding> {
     let mut found = outlying_sizes(cohort);
     found.extend(outlying_spacings(cohort));
@@ -17,7 +17,8 @@ pub(super) fn find(cohort: &Cohort) -> Vec<Finding> {
     found
 }
 
-/// Outliers of what `values` gives for each case, as findings; `least` gets the median, the text value and median.
+/// Findings about outliers among the values of the cases. `least` maps the median to the least deviation; `text`
+/// describes a value and the median.
 fn outlying(
     cohort: &Cohort,
     kind: FindingKind,
@@ -45,7 +46,7 @@ fn outlying(
     outliers(&values, least).into_iter().map(finding).collect()
 }
 
-/// A place in the first image that shows what the case is.
+/// The middle of the case in its first image.
 fn look_at(measured: &Measured) -> Option<VoxelPosition> {
     let file = measured.stats.image_filepath.first()?.clone();
     Some(VoxelPosition {
@@ -54,7 +55,7 @@ fn look_at(measured: &Measured) -> Option<VoxelPosition> {
     })
 }
 
-/// World axes in the order of the figures.
+/// Names of the world axes, in the order of sizes and spacings.
 const AXES: [&str; 3] = ["right-left", "anterior-posterior", "superior-inferior"];
 
 fn outlying_sizes(cohort: &Cohort) -> Vec<Finding> {
@@ -93,8 +94,8 @@ fn outlying_spacings(cohort: &Cohort) -> Vec<Finding> {
     merged((0..3).flat_map(axis))
 }
 
-/// Medians in the foreground, where there is one, otherwise above 0; apart by more than intensities usually deviate
-/// within a case.
+/// Outliers among the medians of intensities: in the foreground where there is one, otherwise in the box of voxels
+/// above 0. An outlier differs from the others by more than the usual standard deviation within a case.
 fn outlying_intensities(cohort: &Cohort) -> Vec<Finding> {
     let stats = |measured: &Measured, channel: usize| {
         let foreground = measured.stats.image_foreground_stats.as_ref();
@@ -130,7 +131,7 @@ fn outlying_intensities(cohort: &Cohort) -> Vec<Finding> {
     merged((0..channels).flat_map(channel))
 }
 
-/// One finding per case.
+/// Joins the findings of each case.
 fn merged(findings: impl Iterator<Item = Finding>) -> Vec<Finding> {
     let mut merged: Vec<Finding> = Vec::new();
     for finding in findings {
@@ -142,7 +143,7 @@ fn merged(findings: impl Iterator<Item = Finding>) -> Vec<Finding> {
     merged
 }
 
-/// A number with about five digits.
+/// Formats a number with about five digits.
 fn short(value: f64) -> String {
     let before = value.abs().max(1.0).log10() as usize;
     format!("{value:.0$}", 4_usize.saturating_sub(before))

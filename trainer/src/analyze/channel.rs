@@ -1,4 +1,4 @@
-//! What is measured on the voxels of one channel.
+//! Measurement of the voxels of one channel.
 
 use ndarray::ArrayView3;
 use sha2::{Digest as _, Sha256};
@@ -16,9 +16,8 @@ pub(super) type Digest = [u8; 32];
 /// Bytes that are hashed at once.
 const HASHED_AT_ONCE: usize = 1 << 16;
 
-/// Measures of one channel.
 pub(super) struct ChannelStats {
-    /// The box of voxels above 0; the whole grid where there are none.
+    /// Bounding box of the voxels above 0; the whole grid where there are none.
     pub foreground: VoxelBox,
     /// Intensities within the box.
     pub intensity: IntensityStats,
@@ -26,15 +25,14 @@ pub(super) struct ChannelStats {
     pub under_labels: Option<IntensityStats>,
     /// Intensities under each label that occurs, in order.
     pub by_label: Vec<IntensityStats>,
-    /// All voxels in the bins asked for.
+    /// Histogram of all voxels in the requested bins.
     pub histogram: Option<Histogram>,
-    /// Intensities under any label for a plot; within the box where there is no label.
+    /// Histogram for plots: intensities under any label, or within the box where there is no label.
     pub plot: EvenHistogram,
-    /// Digest of the voxels.
     pub digest: Digest,
 }
 
-/// Measures a channel; `scratch` is memory that is used again.
+/// Measures a channel; `scratch` is a buffer for reuse.
 pub(super) fn measure(
     file: &str,
     voxels: ArrayView3<'_, f32>,

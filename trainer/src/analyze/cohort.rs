@@ -1,4 +1,4 @@
-//! What shows only where cases are compared.
+//! Findings that only a comparison of cases shows.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,10 +13,10 @@ use super::findings::{Finding, FindingKind};
 use super::options::AnalysisOptions;
 use super::sides;
 
-/// Part of the cases that make a voxel type the usual one.
+/// Fraction of the cases from which on a voxel type counts as the usual one.
 const USUAL_TYPE: f64 = 0.9;
 
-/// Takes out the cases that cannot stay beside the others.
+/// Removes the cases with another number of channels than most, and those whose voxels occur in another fold.
 pub(super) fn reject(cases: &[Case], cohort: &mut Cohort) -> Vec<(usize, CaseAnalysisError)> {
     let mut rejected = Vec::new();
     let count = |measured: &Measured| measured.stats.image_stats.channels;
@@ -53,7 +53,7 @@ pub(super) fn reject(cases: &[Case], cohort: &mut Cohort) -> Vec<(usize, CaseAna
     rejected
 }
 
-/// What is odd about cases among the others.
+/// Findings about cases that differ from the others.
 pub(super) fn warnings(cases: &[Case], cohort: &Cohort, options: &AnalysisOptions) -> Vec<Finding> {
     let mut found = duplicates(cases, cohort);
     found.extend(patients(cases, cohort));
@@ -66,7 +66,7 @@ pub(super) fn warnings(cases: &[Case], cohort: &Cohort, options: &AnalysisOption
     found
 }
 
-/// The most frequent value and how often it occurs; of equals, the smaller.
+/// The most frequent value and its count; among equally frequent ones the smallest.
 fn most_common<T: Ord>(values: impl Iterator<Item = T>) -> Option<(T, usize)> {
     let mut counts: BTreeMap<T, usize> = BTreeMap::new();
     values.for_each(|value| *counts.entry(value).or_default() += 1);
@@ -171,7 +171,7 @@ fn absent_labels(cohort: &Cohort, options: &AnalysisOptions) -> Option<Finding> 
     })
 }
 
-/// One finding for each orientation beside that of more than half of the cases.
+/// One finding for each orientation other than that of more than half of the cases.
 fn orientations(cohort: &Cohort) -> Vec<Finding> {
     let codes = |measured: &Measured| measured.facts.orientation.to_string();
     let Some((usual, count)) = most_common(cohort.values().map(codes)) else {
@@ -208,7 +208,7 @@ fn orientations(cohort: &Cohort) -> Vec<Finding> {
     others.into_iter().map(finding).collect()
 }
 
-/// Whether voxel axes of these codes are right-handed.
+/// Whether voxel axes of these codes form a right-handed system.
 fn is_right_handed(codes: &str) -> bool {
     let axes: Vec<usize> = codes
         .chars()
@@ -226,7 +226,7 @@ fn is_right_handed(codes: &str) -> bool {
     (reversed + swapped) % 2 == 0
 }
 
-/// Cases stored in 8 bits among cases that are not, or the other way round.
+/// Cases stored in 8 bits where most are not, or the other way round.
 fn voxel_types(cohort: &Cohort) -> Vec<Finding> {
     let in_8_bits =
         |measured: &Measured| matches!(measured.facts.data_type, DataType::U8 | DataType::I8);

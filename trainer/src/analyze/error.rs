@@ -1,4 +1,4 @@
-//! What makes a case unusable.
+//! Defects that make a case unusable.
 
 use std::io::ErrorKind;
 use std::path::Path;
@@ -23,83 +23,82 @@ pub enum CaseAnalysisError {
     /// The label map is one of the images.
     #[error("`{file}` is both its image and its label map")]
     LabelIsImage { file: String },
-    /// Files are not there.
+    /// Files do not exist.
     #[error("{} not there{}", list(missing), also(present))]
     Missing {
-        /// Files that are not there.
+        /// Files that do not exist.
         missing: Vec<String>,
-        /// Files of the case that are.
+        /// Files of the case that exist.
         present: Vec<String>,
     },
-    /// A file cannot be read.
     #[error(transparent)]
     Image(#[from] ImageError),
-    /// An affine leads nowhere.
+    /// A header gives no usable grid.
     #[error("`{file}` has no usable grid")]
     Geometry { file: String, source: GeometryError },
     /// Two files have different numbers of voxels.
     #[error("`{file}` has the shape {found:?}, expected {expected:?} as `{first}` has")]
     Shape {
         file: String,
-        /// Its shape in voxels.
+        /// Shape of the file in voxels.
         found: [usize; 3],
-        /// The case's first image.
+        /// First image of the case.
         first: String,
-        /// That one's shape.
+        /// Shape of the first image.
         expected: [usize; 3],
     },
-    /// Two files lie in different places.
+    /// Two files occupy different places in the world.
     #[error(
         "`{file}` lies up to {found_mm:.3} mm away from `{first}`, expected at most {allowed_mm:.3} mm"
     )]
     Place {
         file: String,
-        /// Largest distance of corresponding voxels in mm.
+        /// Largest distance between corresponding corners in mm.
         found_mm: f64,
-        /// The case's first image.
+        /// First image of the case.
         first: String,
         /// The tolerance in mm.
         allowed_mm: f64,
     },
-    /// Intensities that are no numbers.
+    /// Intensities are NaN or infinite.
     #[error("`{file}` has {voxels} voxels that are NaN or infinite, the first at {at:?}")]
     NonFinite {
         file: String,
         voxels: usize,
-        /// Index of the first.
+        /// Index of the first such voxel.
         at: [usize; 3],
     },
     #[error("`{file}` has the intensity {value} everywhere")]
     Constant { file: String, value: f32 },
-    /// Labels that the task does not name.
+    /// Label values that the task does not name.
     #[error("`{file}` has the labels {found:?}, expected {named:?}, which the task names")]
     Labels {
         file: String,
-        /// Labels that have no name.
+        /// Values without a name.
         found: Vec<u16>,
-        /// Labels with a name, 0 included.
+        /// Values with a name, 0 included.
         named: Vec<u16>,
         /// Index of the first voxel with such a label.
         at: [usize; 3],
     },
-    /// A number of channels that other cases do not have.
+    /// The number of channels differs from that of most cases.
     #[error("it has {found} channels, expected {expected} as most cases have")]
     Channels {
-        /// Its channels.
+        /// Channels of this case.
         found: usize,
-        /// Those of most cases.
+        /// Channels of most cases.
         expected: usize,
     },
-    /// The voxels of a case in another fold.
+    /// The same voxels occur in a case of another fold.
     #[error(
         "its images have the voxels of case `{first}`, but it is in fold {fold} and that one in fold {first_fold}"
     )]
     OtherFold {
         files: Vec<String>,
         fold: usize,
-        /// The case that stays.
+        /// The case that is kept.
         first: String,
-        /// That one's fold.
+        /// Fold of the case that is kept.
         first_fold: usize,
     },
 }
@@ -118,7 +117,7 @@ fn also(present: &[String]) -> String {
 }
 
 impl CaseAnalysisError {
-    /// What is wrong with files below `dataroot`.
+    /// Translates an error about files below `dataroot`.
     pub(super) fn of(error: FilesError, dataroot: &Path) -> Self {
         let (path, first, difference) = match error {
             FilesError::Image(error) => return Self::Image(error),
@@ -145,7 +144,6 @@ impl CaseAnalysisError {
         }
     }
 
-    /// What kind of finding this is.
     pub fn kind(&self) -> FindingKind {
         match self {
             Self::NoLabel => FindingKind::ImageWithoutLabel,
@@ -188,7 +186,7 @@ impl CaseAnalysisError {
         }
     }
 
-    /// The error and its causes on one line, without the folder that only this machine has.
+    /// The error and its causes on one line, without the path of `dataroot`.
     pub fn message(&self, dataroot: &Path) -> String {
         let mut text = self.to_string();
         let mut cause = std::error::Error::source(self);

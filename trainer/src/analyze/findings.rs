@@ -1,17 +1,17 @@
-//! What an analysis finds: cases that cannot be used, and what a person should look at.
+//! Findings of an analysis: cases that cannot be used, and peculiarities that a person should check.
 
 use serde::{Deserialize, Serialize};
 use vesal_files::VersionedDocument;
 
-/// `findings.json`: everything that an analysis found.
+/// `findings.json`: all findings of an analysis.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Findings {
-    /// Number of cases that were analyzed, those left out included.
+    /// Number of analyzed cases, those left out included.
     pub n_cases: usize,
     /// Number of cases that are left out; each has a finding of severity `error`.
     pub n_excluded: usize,
-    /// Errors first, each in the datalist's order.
+    /// Errors first, each group in the datalist's order.
     pub findings: Vec<Finding>,
 }
 
@@ -22,7 +22,6 @@ impl VersionedDocument for Findings {
 }
 
 impl Findings {
-    /// A document of these findings about `n_cases` cases.
     pub fn new(n_cases: usize, findings: Vec<Finding>) -> Self {
         let errors = findings
             .iter()
@@ -38,32 +37,31 @@ impl Findings {
     }
 }
 
-/// What becomes of the cases of a finding.
+/// The consequence of a finding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Severity {
-    /// They are left out.
+    /// The cases are left out.
     Error,
     Warning,
 }
 
-/// One thing that is wrong or odd.
+/// One defect or peculiarity.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Finding {
     pub kind: FindingKind,
-    /// What becomes of its cases.
     pub severity: Severity,
-    /// Names of the cases; empty where it is about files or labels of the whole dataset.
+    /// Names of the cases; empty where the finding is about files or labels of the whole dataset.
     pub cases: Vec<String>,
     /// What was found and what is expected, without the names of the cases.
     pub message: String,
-    /// What to do about it.
+    /// Advice on how to correct it.
     pub hint: String,
-    /// The files that it is about, relative to the data root.
+    /// Files that the finding is about, relative to the data root.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub files: Vec<String>,
-    /// The labels that it is about.
+    /// Labels that the finding is about.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub labels: Vec<u16>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -74,14 +72,14 @@ pub struct Finding {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct VoxelPosition {
-    /// The file, relative to the data root.
+    /// Path relative to the data root.
     pub file: String,
     /// Index `[X, Y, Z]` in the order of the file.
     pub voxel: [usize; 3],
 }
 
 impl Finding {
-    /// A finding of this kind about one case.
+    /// A finding about one case.
     pub(super) fn about(case: &str, kind: FindingKind, message: String) -> Self {
         Self {
             cases: vec![case.to_owned()],
@@ -89,7 +87,7 @@ impl Finding {
         }
     }
 
-    /// A finding of this kind that no case stands for.
+    /// A finding about the whole dataset.
     pub(super) fn about_dataset(kind: FindingKind, message: String) -> Self {
         Self {
             kind,
@@ -107,29 +105,29 @@ impl Finding {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum FindingKind {
-    /// A file of a case is not there.
+    /// A file of a case does not exist.
     MissingFile,
-    /// A file is no image that can be read.
+    /// A file cannot be read as an image.
     UnreadableFile,
     /// The datalist names an image but no label map, while other cases have one.
     ImageWithoutLabel,
     /// A label map without an image: in the datalist, or in the folder of the label maps.
     LabelWithoutImage,
-    /// The label map is the image.
+    /// The same file is given as image and as label map.
     LabelIsImage,
     /// Files of a case have different numbers of voxels.
     ShapeMismatch,
-    /// Files of a case lie in different places.
+    /// Files of a case occupy different places in the world.
     AffineMismatch,
-    /// Label values that are no whole numbers.
+    /// Label values that are not whole numbers.
     NonIntegerLabels,
     /// Label values below 0.
     NegativeLabels,
     /// Label values that the task does not name.
     UnexpectedLabels,
-    /// Another number of channels than most cases have.
+    /// Another number of channels than in most cases.
     ChannelCountDiffers,
-    /// A channel with one intensity everywhere.
+    /// A channel with the same intensity everywhere.
     ConstantImage,
     /// Intensities that are NaN or infinite.
     NonFiniteImage,
@@ -137,17 +135,17 @@ pub enum FindingKind {
     SameImageInTwoFolds,
     /// Files with the same voxels.
     DuplicateImages,
-    /// One patient in the training and the validation part of a split.
+    /// The same patient in the training and the validation part of a split.
     PatientInTwoFolds,
     /// A label map with background only.
     EmptyLabel,
     /// A label of the task that no case has.
     LabelNeverOccurs,
-    /// sform and qform put the voxels in different places.
+    /// sform and qform map the voxels to different places.
     SformQformDiffer,
-    /// A header that does not say where the voxels are.
+    /// A header without the position of the voxels.
     UnknownOrientation,
-    /// Other axis codes than most cases have.
+    /// Other axis codes than in most cases.
     OrientationDiffers,
     /// A label on the other side of the body than in most cases.
     LeftRightDiffers,
@@ -157,7 +155,7 @@ pub enum FindingKind {
     OutlierSpacing,
     /// Intensities far from those of the other cases.
     OutlierIntensity,
-    /// Voxels stored in another way than most cases have, or in a way that loses precision.
+    /// Another type of stored voxels than in most cases, or one that loses precision.
     UnusualVoxelType,
 }
 
@@ -194,7 +192,7 @@ impl FindingKind {
         }
     }
 
-    /// What to do about it.
+    /// Advice for findings of this kind.
     pub fn hint(self) -> &'static str {
         match self {
             Self::MissingFile => {

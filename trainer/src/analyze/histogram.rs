@@ -5,12 +5,12 @@ use serde::{Deserialize, Serialize};
 /// Bins of the histogram for plots.
 const PLOT_BINS: usize = 64;
 
-/// How many intensities lie between edges.
+/// Number of intensities in each bin.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Histogram {
-    /// Intensities in each bin; the last bin has both its edges.
+    /// Counts per bin; the last bin includes its upper edge.
     pub counts: Vec<u64>,
-    /// Edges of the bins, one more than there are bins.
+    /// Edges of the bins, one more than bins.
     pub bin_edges: Vec<f64>,
 }
 
@@ -21,11 +21,10 @@ pub struct EvenHistogram {
     pub from: f64,
     /// Upper edge of the last bin: the 99.5 % percentile.
     pub to: f64,
-    /// Intensities in each bin; those outside of the range are not counted.
+    /// Counts per bin; intensities outside of the range are not counted.
     pub counts: Vec<u64>,
 }
 
-/// Bins of equal width.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Bins {
     pub count: usize,
@@ -36,7 +35,8 @@ pub(super) struct Bins {
 impl Bins {
     /// Counts values in bins.
     ///
-    /// **Definition**: a bin has its lower edge, the last one its upper edge as well; values outside of all are left out.
+    /// **Definition**: a bin includes its lower edge, the last one its upper edge as well; values outside of all bins
+    /// are not counted.
     ///
     /// **Source**: numpy 2 `histogram`.
     pub fn count(&self, values: impl Iterator<Item = f32>) -> Histogram {
@@ -53,7 +53,7 @@ impl Bins {
         let per_unit = count as f64 / (to - from);
         for value in values.map(f64::from) {
             if value >= from && value <= to {
-                // Rounding may put a value beside an edge into the neighboring bin.
+                // Rounding may assign a value near an edge to the neighboring bin.
                 let mut bin = (((value - from) * per_unit) as usize).min(count - 1);
                 if value < bin_edges[bin] {
                     bin -= 1;
@@ -68,7 +68,7 @@ impl Bins {
 }
 
 impl EvenHistogram {
-    /// Counts values between their outer percentiles.
+    /// Counts the values between these outer percentiles.
     pub(super) fn of(values: &[f32], [from, to]: [f64; 2]) -> Self {
         let count = if to > from { PLOT_BINS } else { 1 };
         let bins = Bins { count, from, to };
@@ -81,7 +81,7 @@ impl EvenHistogram {
     }
 }
 
-/// Adds histograms of the same bins.
+/// Sums histograms with the same bins.
 pub(super) fn add<'a>(mut all: impl Iterator<Item = &'a Histogram>) -> Option<Histogram> {
     let mut sum = all.next()?.clone();
     for histogram in all {
@@ -110,7 +110,7 @@ mod tests {
         let found = bins.count(values.into_iter());
         assert_eq!(found.counts, [2, 0, 0, 0, 0, 2, 1, 0, 0, 2]);
         assert_eq!(found.bin_edges[..3], [-500.0, -400.0, -300.0]);
-        // Edges that are no binary fractions: numpy.histogram(numpy.arange(0, 10) / 10, 10, (0, 1)).
+        // Edges without an exact binary representation: numpy.histogram(numpy.arange(0, 10) / 10, 10, (0, 1)).
         let tenths = (0..10).map(|index| (f64::from(index) / 10.0) as f32);
         let bins = Bins {
             count: 10,

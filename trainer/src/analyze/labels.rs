@@ -1,21 +1,21 @@
-//! Which labels a label map has, how many voxels of each, and where.
+//! The labels of a label map: number and position of their voxels.
 
 use ndarray::ArrayView3;
 use vesal_volume::Affine;
 
-/// Where a label is.
+/// The position of a label.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Centroid {
     pub label: u16,
-    /// Its voxels.
+    /// Number of voxels of the label.
     pub voxels: usize,
     /// Mean index of its voxels, `[X, Y, Z]` in the order of the file.
     pub voxel: [f64; 3],
-    /// How far to the right that is in world space, in mm.
+    /// Right coordinate of that position in world space, in mm.
     pub right_mm: f64,
 }
 
-/// The labels of a label map.
+/// Counts and positions of the labels of a label map.
 #[derive(Debug, Clone)]
 pub(super) struct LabelIndex {
     /// Number of voxels of each label, 0 up to the largest label.
@@ -25,7 +25,6 @@ pub(super) struct LabelIndex {
 }
 
 impl LabelIndex {
-    /// Counts all labels in one pass.
     pub fn new(map: ArrayView3<'_, u16>) -> Self {
         let most = usize::from(map.iter().copied().max().unwrap_or(0));
         let (mut counts, mut sums) = (vec![0; most + 1], vec![[0; 3]; most + 1]);
@@ -40,7 +39,7 @@ impl LabelIndex {
         Self { counts, sums }
     }
 
-    /// The labels that occur, in order.
+    /// Labels that occur, in ascending order.
     pub fn labels(&self) -> impl Iterator<Item = u16> + '_ {
         let counts = self.counts.iter().enumerate();
         counts
@@ -48,12 +47,11 @@ impl LabelIndex {
             .map(|(label, _)| label as u16)
     }
 
-    /// Number of voxels of a label.
     pub fn count(&self, label: u16) -> usize {
         self.counts.get(usize::from(label)).copied().unwrap_or(0)
     }
 
-    /// Moves the voxels of a channel together by their labels, those of smaller labels first.
+    /// Copies the voxels of a channel into `to`, grouped by label in ascending order.
     pub fn group(&self, voxels: ArrayView3<'_, f32>, map: ArrayView3<'_, u16>, to: &mut Vec<f32>) {
         let mut next: Vec<usize> = Vec::with_capacity(self.counts.len());
         let mut start = 0;
@@ -70,7 +68,7 @@ impl LabelIndex {
         }
     }
 
-    /// Where the labels besides 0 are.
+    /// Centroids of the labels besides 0.
     pub fn centroids(&self, affine: &Affine) -> Vec<Centroid> {
         let centroid = |label: u16| {
             let at = usize::from(label);

@@ -1,4 +1,4 @@
-//! Analysis: measures a dataset, finds the cases that cannot be used and what is odd about the others.
+//! Analysis: measures a dataset, and finds cases that cannot be used and peculiarities of the others.
 
 mod case;
 mod case_outliers;
@@ -31,20 +31,18 @@ use findings::{Finding, Findings};
 use stats::{CaseStats, DatasetSummary};
 use vesal_cases::datalist::Case;
 
-/// What an analysis gives.
 #[derive(Debug)]
 pub struct Analysis {
-    /// Facts about all usable cases together.
+    /// Statistics over all usable cases.
     pub summary: DatasetSummary,
-    /// Facts about each usable case, in the datalist's order.
+    /// Statistics of each usable case, in the datalist's order.
     pub cases: Vec<CaseStats>,
     /// Cases that cannot be used, in the datalist's order.
     pub excluded: Vec<Excluded>,
-    /// Everything that was found; each excluded case has an error among it.
+    /// All findings; each excluded case has an error among them.
     pub findings: Findings,
 }
 
-/// A case that cannot be used.
 #[derive(Debug)]
 pub struct Excluded {
     pub id: String,
@@ -54,42 +52,40 @@ pub struct Excluded {
 /// Why there are no data stats.
 #[derive(Debug, Error)]
 pub enum AnalyzeError {
-    /// No case can be used.
     #[error("none of the {cases} cases can be used; the first is `{id}`")]
     NoUsableCase {
-        /// How many there are.
+        /// Number of cases.
         cases: usize,
-        /// The first of them.
+        /// Name of the first case.
         id: String,
-        /// Why it cannot be used.
+        /// Why the first case cannot be used.
         source: Box<CaseAnalysisError>,
     },
-    /// There is nothing to learn.
+    /// No label besides background occurs.
     #[error("none of the {cases} usable cases has a label besides 0")]
     NoForeground {
-        /// Usable cases.
+        /// Number of usable cases.
         cases: usize,
     },
 }
 
-/// Measured cases and findings, before anything is said about all of them together.
+/// Measured cases and findings, not yet summarized.
 #[derive(Debug)]
 pub struct Examination {
     cases: Vec<CaseStats>,
     excluded: Vec<Excluded>,
-    /// Everything that was found.
     pub findings: Findings,
 }
 
-/// Measures all cases, each file read once and each case released before the next, several at a time as far as cores
-/// and memory allow.
+/// Measures all cases in parallel, as far as cores and memory allow. Each file is read once, and each case is released
+/// as soon as it is measured.
 ///
-/// `observe` is called with the name of each case that is done, in any order. Where no case has a label map, none needs
-/// one.
+/// `observe` is called with the name of each measured case, in any order. A label map is required of every case if any
+/// case has one.
 ///
 /// **Definition**: see [`stats::StatsSummary`]; the result does not depend on the number of threads.
 ///
-/// **Errors**: none: a case that cannot be used is left out and among the findings.
+/// **Errors**: none; a case that cannot be used is left out and has a finding.
 pub fn examine(
     cases: &[Case],
     dataroot: &Path,
@@ -145,7 +141,7 @@ pub fn examine(
 impl Examination {
     /// Summarizes the usable cases.
     ///
-    /// **Errors**: [`AnalyzeError`] where nothing remains.
+    /// **Errors**: [`AnalyzeError`] where no usable case or no label remains.
     pub fn summarize(mut self) -> Result<Analysis, AnalyzeError> {
         if self.cases.is_empty() && !self.excluded.is_empty() {
             let cases = self.excluded.len();
@@ -176,7 +172,8 @@ impl Examination {
 
 /// [`examine`]s the cases and summarizes the usable ones.
 ///
-/// **Errors**: [`AnalyzeError`] where nothing remains. A case that cannot be used is no error: it is left out.
+/// **Errors**: [`AnalyzeError`] where no usable case or no label remains. A case that cannot be used is no error: it is
+/// left out.
 pub fn analyze(
     cases: &[Case],
     dataroot: &Path,

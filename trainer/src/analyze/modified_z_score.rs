@@ -1,11 +1,10 @@
-//! Values far from the others.
+//! Outliers by their modified z-score.
 
-/// Modified z-score from which a value is an outlier.
+/// Modified z-score above which a value is an outlier.
 pub(super) const THRESHOLD: f64 = 3.5;
-/// Fewer cases than this say nothing about what is usual.
+/// Among fewer cases, no value counts as an outlier.
 const LEAST_CASES: usize = 5;
 
-/// A value far from the others.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Outlier {
     /// Position among the values.
@@ -13,12 +12,12 @@ pub(super) struct Outlier {
     pub value: f64,
     /// Median of all values.
     pub median: f64,
-    /// Its modified z-score.
+    /// Modified z-score, with the sign of the deviation.
     pub score: f64,
 }
 
-/// Finds the values whose modified z-score is beyond 3.5, and which differ from the median by more than `least`: where
-/// cases hardly differ, the score alone would make outliers of what nobody would notice.
+/// Finds the values whose modified z-score exceeds 3.5 and which differ from the median by more than `least`. Where
+/// cases hardly vary, the score alone would report negligible differences.
 ///
 /// **Definition**: 0.6745 · (x − median) / MAD, MAD being the median absolute deviation from the median; where that is 0
 /// because more than half of the values are equal, (x − median) / (1.2533 · mean absolute deviation). No value is an
@@ -47,7 +46,7 @@ pub(super) fn outliers(values: &[f64], least: f64) -> Vec<Outlier> {
     let is_far = |outlier: &Outlier| {
         outlier.score.abs() > THRESHOLD && (outlier.value - middle).abs() > least
     };
-    // Where all values are equal the unit is 0 and no score is a number.
+    // Where all values are equal, the unit is 0 and no score is finite.
     values
         .iter()
         .enumerate()
@@ -56,7 +55,7 @@ pub(super) fn outliers(values: &[f64], least: f64) -> Vec<Outlier> {
         .collect()
 }
 
-/// Mean of the two middle values; NaN where there are none.
+/// The median: the mean of the two middle values where the number is even; NaN for no values.
 pub(super) fn median(values: &[f64]) -> f64 {
     let Some(last) = values.len().checked_sub(1) else {
         return f64::NAN;
@@ -95,7 +94,7 @@ mod tests {
         let mut values = [1.0; 9];
         values[3] = 5.0;
         assert_eq!(positions(&values, 0.05), [3]);
-        // Noise of rounding is no deviation.
+        // Differences by rounding alone are not reported.
         values[3] = 1.000_001;
         assert_eq!(positions(&values, 0.05), [0; 0]);
     }

@@ -1,4 +1,4 @@
-//! The files of a case: whether they are there, and what their headers say.
+//! The files of a case: existence and headers.
 
 use std::path::Path;
 
@@ -11,18 +11,18 @@ use vesal_volume::orientation::Orientation;
 use super::error::CaseAnalysisError;
 use super::findings::{Finding, FindingKind};
 
-/// A case whose headers are read and fit each other.
+/// A case whose headers are read and consistent.
 pub(super) struct CaseToMeasure<'a> {
     pub case: &'a Case,
     pub images: Vec<ImageFile>,
-    /// Images on grids of their own.
+    /// Secondary images, on grids of their own.
     pub further: Vec<ImageFile>,
     pub labels: Option<(&'a String, ImageFile)>,
     pub geometry: Geometry,
     pub orientation: Orientation,
 }
 
-/// Opens the files of a case and checks their headers; `labeled` tells whether it needs a label map.
+/// Opens the files of a case and checks their headers; `labeled` tells whether a label map is required.
 pub(super) fn open<'a>(
     case: &'a Case,
     dataroot: &Path,
@@ -81,7 +81,7 @@ pub(super) fn open<'a>(
 }
 
 impl CaseToMeasure<'_> {
-    /// What is odd about the headers.
+    /// Warnings about the headers.
     pub fn header_warnings(&self) -> Vec<Finding> {
         let images = self.case.images.iter().chain(&self.case.further);
         let files = images.zip(self.images.iter().chain(&self.further));

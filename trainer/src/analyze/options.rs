@@ -1,4 +1,4 @@
-//! What an analysis is asked for.
+//! Options of an analysis.
 
 use std::collections::BTreeSet;
 
@@ -7,24 +7,22 @@ use thiserror::Error;
 
 use super::histogram::Bins;
 
-/// Most bins of a histogram.
 const MOST_BINS: usize = 100_000;
 
-/// What an analysis measures and expects.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct AnalysisOptions {
     /// Labels that the task names, besides 0.
     pub labels: BTreeSet<u16>,
-    /// Whether other labels are background, instead of a mistake.
+    /// Whether other labels count as background; otherwise they are an error.
     pub others_are_background: bool,
-    /// Histograms of all voxels.
+    /// Histograms of all voxels, if requested.
     pub histogram: Option<HistogramOptions>,
     /// Whether to measure connected components of labels.
     pub components: bool,
 }
 
 impl From<u16> for AnalysisOptions {
-    /// The labels 1 up to this one, and nothing that has to be asked for.
+    /// The labels 1 up to this one, without optional measures.
     fn from(foreground_labels: u16) -> Self {
         Self {
             labels: (1..=foreground_labels).collect(),
@@ -33,17 +31,15 @@ impl From<u16> for AnalysisOptions {
     }
 }
 
-/// What is measured only where it is asked for.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Measures {
-    /// Histograms of all voxels.
+    /// Histograms of all voxels, if requested.
     pub histogram: Option<HistogramOptions>,
-    /// Connected components of labels.
+    /// Whether connected components of labels are measured.
     pub components: bool,
 }
 
-/// Bins of the histograms.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct HistogramOptions {
@@ -51,26 +47,23 @@ pub struct HistogramOptions {
     ranges: Vec<[f64; 2]>,
 }
 
-/// Why there can be no such histogram.
+/// Why a histogram is refused.
 #[derive(Debug, Clone, PartialEq, Error)]
 pub enum HistogramError {
-    /// A number of bins out of range.
+    /// The number of bins is out of range.
     #[error("histograms of {found} bins are asked for, expected 1 to {MOST_BINS}")]
     Bins { found: usize },
-    /// Bounds that are no pairs.
+    /// The bounds do not form pairs.
     #[error("the histogram's range has {found} bounds, expected LO,HI or such a pair per channel")]
-    Bounds {
-        /// How many there are.
-        found: usize,
-    },
-    /// A range without extent.
+    Bounds { found: usize },
+    /// A lower bound is not below its upper bound.
     #[error("the histogram's range is {from} to {to}, expected finite numbers in rising order")]
     Range { from: f64, to: f64 },
 }
 
 impl HistogramOptions {
-    /// Histograms of `bins` bins between pairs of bounds: one pair for each channel, of which the last serves further
-    /// channels as well.
+    /// Histograms of `bins` bins between pairs of bounds: one pair per channel, the last of which also serves all
+    /// following channels.
     ///
     /// **Errors**: [`HistogramError`].
     pub fn new(bins: usize, bounds: &[f64]) -> Result<Self, HistogramError> {
@@ -84,7 +77,7 @@ impl HistogramOptions {
             });
         }
         for &[from, to] in pairs {
-            // The width has to be finite, too.
+            // The width has to be finite as well.
             if !(to - from).is_finite() || from >= to {
                 return Err(HistogramError::Range { from, to });
             }
@@ -95,7 +88,6 @@ impl HistogramOptions {
         })
     }
 
-    /// The bins for a channel.
     pub(super) fn of_channel(&self, channel: usize) -> Bins {
         let range = self.ranges.get(channel).or(self.ranges.last());
         let [from, to] = range.copied().unwrap_or([-500.0, 500.0]);

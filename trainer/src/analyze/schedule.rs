@@ -1,14 +1,14 @@
-//! Cases side by side, as many as cores and memory allow.
+//! Parallel work on cases, as far as cores and memory allow.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError, mpsc};
 
 use crate::memory::HostMemory;
 
-/// Part of the free memory that cases may take together.
+/// Cases take at most one part in this many of the free memory together.
 const MEMORY_SHARE: u64 = 2;
 
-/// Lets cases in while there is memory for them; one is let in however large it is.
+/// Admits cases while their memory stays within `limit`; a single case is admitted whatever its size.
 struct Gate {
     limit: u64,
     inside: Mutex<Inside>,
@@ -34,7 +34,7 @@ impl Gate {
         self.inside.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Waits until there is room.
+    /// Waits until there is memory for `bytes`.
     fn enter(&self, bytes: u64) -> Permit<'_> {
         let full = |inside: &mut Inside| {
             inside.cases > 0 && inside.bytes.saturating_add(bytes) > self.limit
@@ -47,7 +47,7 @@ impl Gate {
     }
 }
 
-/// Room for one case, given back when dropped.
+/// Memory reserved for one case; released when dropped.
 struct Permit<'a> {
     gate: &'a Gate,
     bytes: u64,
@@ -62,11 +62,11 @@ impl Drop for Permit<'_> {
     }
 }
 
-/// Opens and works on each of `count` items, on as many threads as there are cores; `receive` gets the results in any
+/// Opens and processes each of `count` items on as many threads as there are cores; `receive` gets the results in any
 /// order.
 ///
-/// **Definition**: `open` gives an item and the bytes that work on it takes. Together, items
-/// take half of the memory that is free at the beginning, unless one alone needs more.
+/// **Definition**: `open` gives an item and the bytes that its processing takes. Together, items take at most half of
+/// the memory that is free at the beginning, unless a single one needs more.
 pub(super) fn for_each<O, R: Send, E: Send>(
     count: usize,
     open: impl Fn(usize) -> Result<(O, u64), E> + Sync,
@@ -76,8 +76,8 @@ pub(super) fn for_each<O, R: Send, E: Send>(
     let free = HostMemory::read().map_or(u64::MAX, |host| host.available / MEMORY_SHARE);
     let (gate, next) = (Gate::new(free), AtomicUsize::new(0));
     let threads = rayon::current_num_threads().min(count);
-    // Own threads instead of a parallel iterator: a worker that waits inside an item would begin another one, and so
-    // hold several in memory.
+    // Threads of our own instead of a parallel iterator: a worker that waits inside an item would begin another one,
+    // and so hold several items in memory.
     std::thread::scope(|scope| {
         let (sender, receiver) = mpsc::channel();
         for _ in 0..threads {

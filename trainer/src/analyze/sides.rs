@@ -1,4 +1,4 @@
-//! Labels on the other side of the body than in most cases.
+//! Labels on another side of the body than in most cases.
 
 use std::collections::BTreeMap;
 
@@ -6,31 +6,32 @@ use super::case::{Cohort, Measured};
 use super::findings::{Finding, FindingKind, VoxelPosition};
 use super::labels::Centroid;
 
-/// Least distance from the middle, or of two labels, as a fraction of half the grid's width.
+/// Least offset of a label from the grid's middle, or of two labels from each other, as a fraction of half the grid's
+/// width.
 const LEAST_OFFSET: f64 = 0.1;
-/// Part of the cases, those in the middle included, that have to agree about a side; apart from one, so that few cases
-/// can tell.
+/// Fraction of the cases that have to agree about the side, including those with the label near the middle. One
+/// disagreeing case is not counted, so that the rule also applies to few cases.
 const AGREEMENT: f64 = 0.9;
-/// Cases that have to agree.
+/// Least number of agreeing cases.
 const LEAST_CASES: usize = 5;
 
-/// What lies on a side: a label with respect to the grid's middle, or to another label.
+/// What is compared: a label with the grid's middle, or a label with another one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum What {
     Label(u16),
     Pair(u16, u16),
 }
 
-/// How far to the right something is in a case.
+/// How far to the right a label lies in a case.
 struct Offset {
     position: usize,
-    /// Of half the grid's width, positive to the right.
+    /// Fraction of half the grid's width, positive to the right.
     right: f64,
 }
 
-/// Finds cases in which a label lies clearly on the left and in nearly all others clearly on the right, or the other
-/// way round: with respect to the middle of the image, or to another label, which does not depend on what the image
-/// shows around them.
+/// Finds cases in which a label lies clearly on the left while it lies clearly on the right in nearly all others, or
+/// the other way round. The reference is the middle of the image, or another label, which is independent of the field
+/// of view.
 pub(super) fn compare(cohort: &Cohort) -> Vec<Finding> {
     let mut offsets: BTreeMap<What, Vec<Offset>> = BTreeMap::new();
     for (&position, measured) in cohort {
@@ -103,7 +104,7 @@ pub(super) fn compare(cohort: &Cohort) -> Vec<Finding> {
     labels_of.into_iter().map(finding).collect()
 }
 
-/// Every label and every pair of neighboring labels of a case.
+/// Offsets of every label, and of every pair of neighboring labels, of a case.
 fn offsets_of(measured: &Measured) -> Vec<(What, f64)> {
     let [left, right] = measured.facts.right_mm;
     let (middle, half) = ((left + right) / 2.0, (right - left) / 2.0);

@@ -1,14 +1,15 @@
-//! Order statistics and moments, by the conventions of the reference.
+//! Order statistics and moments by the conventions of MONAI.
 
 use super::stats::{IntensityStats, Spread};
 
 /// Percentiles that describe a distribution.
 const PERCENTILES: [f64; 4] = [0.5, 10.0, 90.0, 99.5];
 
-/// Describes intensities; the values are left in another order. `None` where there are none.
+/// Describes intensities and reorders them; `None` for no values.
 ///
 /// **Definition**: the median is the lower of the two middle values; percentiles interpolate linearly between the
-/// neighbors of `q / 100 · (n - 1)`; the deviation is that of the population. Sums are in `f64`. Values are finite.
+/// neighbors of `q / 100 · (n - 1)`; the standard deviation is that of the population. Sums are in `f64`. Values are
+/// finite.
 ///
 /// **Source**: MONAI 1.6.1 `SampleOperations` on tensors.
 pub(super) fn describe(values: &mut [f32]) -> Option<IntensityStats> {
@@ -51,7 +52,7 @@ pub(super) fn describe(values: &mut [f32]) -> Option<IntensityStats> {
     })
 }
 
-/// Moves the values of these ranks to where sorting would put them; `values` begin at rank `offset`.
+/// Moves the values of these ranks to their positions in sorted order; `values` begin at rank `offset`.
 fn place(values: &mut [f32], offset: usize, ranks: &[usize]) {
     if ranks.is_empty() {
         return;
@@ -63,7 +64,7 @@ fn place(values: &mut [f32], offset: usize, ranks: &[usize]) {
     place(above, ranks[middle] + 1, &ranks[middle + 1..]);
 }
 
-/// The mean of every figure; the largest maximum and the smallest minimum. `None` where there are none.
+/// The mean of every statistic, except that minimum and maximum are the smallest and the largest; `None` for no values.
 ///
 /// **Source**: MONAI 1.6.1 `SummaryOperations`.
 pub(super) fn average<'a>(all: impl Iterator<Item = &'a IntensityStats>) -> Option<IntensityStats> {
@@ -104,10 +105,10 @@ pub(super) fn average<'a>(all: impl Iterator<Item = &'a IntensityStats>) -> Opti
     })
 }
 
-/// How a number is spread over cases. `values` are not empty.
+/// Distribution of a number over cases; `values` are not empty.
 ///
-/// **Definition**: the median is the mean of the two middle values, percentiles interpolate linearly, the deviation
-/// is that of the population.
+/// **Definition**: the median is the mean of the two middle values, percentiles interpolate linearly, the standard
+/// deviation is that of the population.
 ///
 /// **Source**: MONAI 1.6.1 `SampleOperations` on arrays.
 pub(super) fn spread(values: &[f64]) -> Spread<f64> {

@@ -1,4 +1,4 @@
-//! Facts about all cases together.
+//! Statistics over all cases.
 
 use std::collections::BTreeSet;
 
@@ -9,12 +9,13 @@ use super::stats::{
     ImagesSummary, IntensityStats, LabelSpread, LabelSummary, Spread, StatsSummary,
 };
 
-/// Puts the stats of cases with equal channels together; `None` where no case has a label besides background.
+/// Summarizes the statistics of cases with equal numbers of channels; `None` where no case has a label besides
+/// background.
 ///
-/// **Definition**: as Auto3DSeg, with four differences. Every channel counts in the averages, not only the first. A
-/// label is averaged over the cases where it occurs, by its value and not by its position. The box of voxels above 0
-/// is cropped on all three axes. Cases without foreground do not enter the foreground's averages; the reference
-/// lets them count as one voxel of intensity 0.
+/// **Definition**: as in Auto3DSeg, with four differences. All channels enter the averages, not only the first. A label
+/// is averaged over the cases where it occurs, by its value and not by its position. The bounding box of voxels above 0
+/// is cropped on all three axes. Cases without foreground do not enter the foreground's averages; in Auto3DSeg they
+/// enter as one voxel of intensity 0.
 pub(super) fn summarize(cases: &[CaseStats]) -> Option<StatsSummary> {
     let labels: Vec<&CaseLabelStats> = cases
         .iter()
@@ -34,7 +35,7 @@ pub(super) fn summarize(cases: &[CaseStats]) -> Option<StatsSummary> {
     })
 }
 
-/// Puts the stats of images without labels together; `None` where there is no case.
+/// Summarizes the statistics of images without labels; `None` where there is no case.
 pub(super) fn summarize_without_labels(cases: &[CaseStats]) -> Option<ImagesSummary> {
     Some(ImagesSummary {
         image_stats: summarize_images(cases)?,
@@ -106,7 +107,7 @@ fn summarize_labels(
     })
 }
 
-/// One label over the cases that have it.
+/// Statistics of one label over the cases that have it.
 fn summarize_label(cases: &[&CaseLabelStats], value: u16) -> Option<LabelSpread> {
     let position = |case: &CaseLabelStats| case.labels.iter().position(|&label| label == value);
     let present: Vec<&CaseLabel> = cases

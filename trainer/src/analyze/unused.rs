@@ -7,11 +7,11 @@ use vesal_cases::datalist::{Case, stem};
 
 use super::findings::{Finding, FindingKind};
 
-/// Finds label maps without an image in the folders that the cases' label maps are in.
+/// Finds label maps without an image in the folders of the cases' label maps.
 ///
 /// **Definition**: a label map belongs to an image if the name of one begins with the name of the other. Folders are
-/// looked at only where all cases keep to that, and where images are in other folders than label maps: elsewhere names
-/// tell nothing.
+/// searched only where all cases follow this rule and images are in other folders than label maps; elsewhere names are
+/// no evidence.
 pub(super) fn labels_without_image(cases: &[Case], dataroot: &Path) -> Option<Finding> {
     let pairs: Vec<(&String, &String)> = cases
         .iter()
@@ -63,12 +63,12 @@ pub(super) fn labels_without_image(cases: &[Case], dataroot: &Path) -> Option<Fi
     })
 }
 
-/// The folder of a file, `""` for the data root.
+/// The folder of a file; `""` is the data root.
 fn folder(file: &str) -> &str {
     file.rsplit_once('/').map_or("", |(folder, _)| folder)
 }
 
-/// Image files of a folder, relative to the data root, in order; none where it cannot be read.
+/// Image files of a folder in order, relative to the data root; none where the folder cannot be read.
 fn image_files(dataroot: &Path, folder: &str) -> Vec<String> {
     let Ok(entries) = dataroot.join(folder).read_dir() else {
         return Vec::new();

@@ -6,10 +6,10 @@ use super::patch::Patch;
 
 /// Rotates and scales a patch about its center; the border is repeated.
 ///
-/// **Shapes and units**: angles in radians about X, Y and Z; scales per axis, in voxels and regardless of spacing.
+/// **Shapes and units**: angles in radians about X, Y and Z; scales per axis, in voxels regardless of spacing.
 ///
-/// **Definition**: the output voxel at offset `d` from the center takes the input at `Rx Ry Rz S d`, trilinear for
-/// intensities and nearest (half to even) for classes.
+/// **Definition**: the output voxel at offset `d` from the center takes the input value at `Rx Ry Rz S d`, interpolated
+/// trilinearly for intensities and from the nearest voxel (half to even) for classes.
 ///
 /// **Source**: MONAI 1.6.1 `RandAffine` (`create_rotate`, `create_scale`) with `padding_mode="border"`.
 pub fn warp(patch: &mut Patch, angles: [f64; 3], scales: [f64; 3]) {
@@ -52,7 +52,7 @@ fn lerp(a: f32, b: f32, fraction: f32) -> f32 {
     a + (b - a) * fraction
 }
 
-/// `Rx Ry Rz S`.
+/// The matrix `Rx Ry Rz S`.
 fn matrix(angles: [f64; 3], scales: [f64; 3]) -> [[f64; 3]; 3] {
     let [(sx, cx), (sy, cy), (sz, cz)] = angles.map(f64::sin_cos);
     let rotations = [

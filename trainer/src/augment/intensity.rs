@@ -24,10 +24,10 @@ pub fn add_noise(image: &mut Array4<f32>, deviation: f32, rng: &mut Rng) {
     });
 }
 
-/// Maps intensities piecewise linearly, from evenly spaced points of their range to these shares of it.
+/// Maps intensities piecewise linearly: evenly spaced points of their range are moved to `shares` of the range.
 ///
-/// **Definition**: with `n` shares from 0 to 1, ascending, intensity `low + (high - low) k / (n - 1)` goes to
-/// `low + (high - low) shares[k]`; `low` and `high` are those of all channels together. A constant stays.
+/// **Definition**: with `n` ascending shares from 0 to 1, intensity `low + (high - low) k / (n - 1)` becomes `low +
+/// (high - low) shares[k]`; `low` and `high` are the extremes over all channels. A constant image is unchanged.
 ///
 /// **Source**: MONAI 1.6.1 `RandHistogramShift`.
 pub fn shift_histogram(image: &mut Array4<f32>, shares: &[f32]) {
@@ -45,8 +45,8 @@ pub fn shift_histogram(image: &mut Array4<f32>, shares: &[f32]) {
     });
 }
 
-/// Draws the shares of [`shift_histogram`]: each inner one uniformly between the one before and the even position of
-/// the one behind.
+/// Draws the shares of [`shift_histogram`]: each inner one uniformly between the previous share and the even position
+/// of the next point.
 pub fn histogram_shares(points: usize, rng: &mut Rng) -> Vec<f32> {
     let last = points.saturating_sub(1).max(1);
     let mut shares: Vec<f64> = (0..=last).map(|k| k as f64 / last as f64).collect();
@@ -56,19 +56,19 @@ pub fn histogram_shares(points: usize, rng: &mut Rng) -> Vec<f32> {
     shares.into_iter().map(|share| share as f32).collect()
 }
 
-/// How [`adjust_contrast`] treats the image as a whole.
+/// Options of [`adjust_contrast`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Contrast {
-    /// Takes the negative of the image before, and again after.
+    /// Applies the change to the negative of the image, and negates the result.
     pub invert: bool,
-    /// Restores mean and standard deviation.
+    /// Restores mean and standard deviation of the image.
     pub retain_stats: bool,
 }
 
 /// Raises intensities, as shares of their range, to the power `gamma`.
 ///
-/// **Definition**: `((x - low) / (range + 1e-7))^gamma · range + low`, range, mean and deviation (of a sample) being
-/// those of all channels together.
+/// **Definition**: `((x - low) / (range + 1e-7))^gamma · range + low`; range, mean and standard deviation (of a sample)
+/// are taken over all channels.
 ///
 /// **Source**: MONAI 1.6.1 `AdjustContrast`.
 pub fn adjust_contrast(image: &mut Array4<f32>, gamma: f32, contrast: Contrast) {
@@ -78,7 +78,7 @@ pub fn adjust_contrast(image: &mut Array4<f32>, gamma: f32, contrast: Contrast) 
     let (low, high) = range(image);
     let width = high - low;
     let inverse = 1.0 / (width + 1e-7);
-    // Rounding must not make a base negative.
+    // Rounding could make the base negative, whose power is NaN.
     image.mapv_inplace(|value| ((value - low) * inverse).max(0.0).powf(gamma) * width + low);
     let (factor, from, to) = match before {
         Some((mean, deviation)) => {
@@ -90,7 +90,7 @@ pub fn adjust_contrast(image: &mut Array4<f32>, gamma: f32, contrast: Contrast) 
     image.mapv_inplace(|value| sign * ((value - from) * factor + to));
 }
 
-/// Multiplies the distance of intensities from their mean, over all channels.
+/// Multiplies the differences of intensities from their mean over all channels by `scale`.
 ///
 /// **Source**: MONAI 1.6.1 `ScaleIntensityFixedMean` with the factor `scale - 1`.
 pub fn scale_around_mean(image: &mut Array4<f32>, scale: f32) {

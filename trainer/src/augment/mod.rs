@@ -1,4 +1,4 @@
-//! Random changes to training patches; which of them come in which order is part of an algorithm.
+//! Random changes to training patches. Which of them are applied, and in which order, is part of an algorithm.
 
 mod affine;
 mod intensity;

@@ -1,8 +1,8 @@
-//! What is changed at random.
+//! The data that augmentation changes.
 
 use ndarray::{Array3, Array4};
 
-/// A training sample: a piece of a case.
+/// A training sample, cut out of a case.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Patch {
     /// Preprocessed intensities, `[C, X, Y, Z]`.

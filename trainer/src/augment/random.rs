@@ -1,4 +1,4 @@
-//! Changes that come with a probability, by amounts drawn from a range: what sets of changes are made of.
+//! Changes that are applied with a probability, by amounts drawn from a range.
 
 use super::affine::warp;
 use super::intensity::{
@@ -9,9 +9,10 @@ use super::smooth::smooth;
 use super::turn::{flip, quarter_turns};
 use crate::rng::Rng;
 
-/// Rotates about each axis by up to this many radians and scales it by up to this much more or less than 1.
+/// Rotates about each axis by up to `rotation` radians, and scales it by a factor of up to `scaling` more or less than
+/// 1.
 ///
-/// Draws no angle for an axis without rotation.
+/// No angle is drawn for an axis without rotation.
 pub fn maybe_warp(
     patch: &mut Patch,
     probability: f64,
@@ -29,7 +30,7 @@ pub fn maybe_warp(
     }
 }
 
-/// Smooths these axes with standard deviations of 0.5 to 1 voxels.
+/// Smooths these axes with standard deviations between 0.5 and 1 voxels.
 pub fn maybe_smooth(patch: &mut Patch, probability: f64, axes: [bool; 3], rng: &mut Rng) {
     if rng.chance(probability) {
         let sigma = axes.map(|smoothed| match smoothed {
@@ -40,7 +41,7 @@ pub fn maybe_smooth(patch: &mut Patch, probability: f64, axes: [bool; 3], rng: &
     }
 }
 
-/// A factor of up to `most` more or less than 1; 1 if nothing is to change.
+/// A factor of up to `most` more or less than 1; 1 where no change is drawn.
 pub fn maybe_factor(probability: f64, most: f64, rng: &mut Rng) -> f64 {
     match rng.chance(probability) {
         true => 1.0 + rng.uniform(-most, most),
@@ -48,7 +49,7 @@ pub fn maybe_factor(probability: f64, most: f64, rng: &mut Rng) -> f64 {
     }
 }
 
-/// An offset of up to `most` on either side of 0; 0 if nothing is to change.
+/// An offset between `-most` and `most`; 0 where no change is drawn.
 pub fn maybe_offset(probability: f64, most: f64, rng: &mut Rng) -> f64 {
     match rng.chance(probability) {
         true => rng.uniform(-most, most),
@@ -56,7 +57,7 @@ pub fn maybe_offset(probability: f64, most: f64, rng: &mut Rng) -> f64 {
     }
 }
 
-/// Adds Gaussian noise with a standard deviation of 0 to `most`.
+/// Adds Gaussian noise with a standard deviation between 0 and `most`.
 pub fn maybe_add_noise(patch: &mut Patch, probability: f64, most: f64, rng: &mut Rng) {
     if rng.chance(probability) {
         let deviation = rng.uniform(0.0, most);
@@ -64,7 +65,7 @@ pub fn maybe_add_noise(patch: &mut Patch, probability: f64, most: f64, rng: &mut
     }
 }
 
-/// Changes the contrast by a gamma within these bounds.
+/// Changes the contrast with a gamma within these bounds.
 pub fn maybe_adjust_contrast(
     patch: &mut Patch,
     probability: f64,
@@ -78,7 +79,7 @@ pub fn maybe_adjust_contrast(
     }
 }
 
-/// Scales around the mean by up to `most` more or less than 1.
+/// Scales intensities around their mean by a factor of up to `most` more or less than 1.
 pub fn maybe_scale_around_mean(patch: &mut Patch, probability: f64, most: f64, rng: &mut Rng) {
     if rng.chance(probability) {
         let scale = 1.0 + rng.uniform(-most, most);
@@ -86,7 +87,7 @@ pub fn maybe_scale_around_mean(patch: &mut Patch, probability: f64, most: f64, r
     }
 }
 
-/// Shifts this many points of the histogram.
+/// Shifts the histogram at this many points.
 pub fn maybe_shift_histogram(patch: &mut Patch, probability: f64, points: usize, rng: &mut Rng) {
     if rng.chance(probability) {
         let shares = histogram_shares(points, rng);
@@ -94,7 +95,7 @@ pub fn maybe_shift_histogram(patch: &mut Patch, probability: f64, points: usize,
     }
 }
 
-/// Mirrors each of these axes, one by one.
+/// Mirrors each of these axes independently.
 pub fn maybe_flip(patch: &mut Patch, probability: f64, axes: &[usize], rng: &mut Rng) {
     for &axis in axes {
         if rng.chance(probability) {
@@ -103,7 +104,7 @@ pub fn maybe_flip(patch: &mut Patch, probability: f64, axes: &[usize], rng: &mut
     }
 }
 
-/// Turns each of these planes, one by one, by 90, 180 or 270 degrees.
+/// Rotates each of these planes independently by 90, 180 or 270 degrees.
 pub fn maybe_turn(patch: &mut Patch, probability: f64, planes: &[[usize; 2]], rng: &mut Rng) {
     for &plane in planes {
         if rng.chance(probability) {

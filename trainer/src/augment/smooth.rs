@@ -2,16 +2,16 @@
 
 use ndarray::{Array4, Axis};
 
-/// Standard deviations on either side of the center that a kernel covers.
+/// Extent of a kernel on each side of the center, in standard deviations.
 const TRUNCATION: f64 = 4.0;
 
-/// Smooths every channel with a Gaussian of this standard deviation in voxels per axis, `[X, Y, Z]`; 0 leaves an axis as
-/// it is.
+/// Smooths every channel with a Gaussian whose standard deviation is given in voxels per axis, `[X, Y, Z]`; 0 leaves an
+/// axis unchanged.
 ///
 /// **Definition**: separable kernels whose weights are the integral of the Gaussian over each voxel, out to 4
 /// standard deviations and at least 1 voxel; the border is repeated.
 ///
-/// **Source**: MONAI 1.6.1 `GaussianFilter(approx="erf")`, which surrounds the patch with zeros instead.
+/// **Source**: MONAI 1.6.1 `GaussianFilter(approx="erf")`, which pads the patch with zeros instead.
 pub fn smooth(image: &mut Array4<f32>, sigma: [f64; 3]) {
     for (axis, sigma) in sigma.into_iter().enumerate() {
         if sigma > 0.0 {
@@ -20,7 +20,7 @@ pub fn smooth(image: &mut Array4<f32>, sigma: [f64; 3]) {
     }
 }
 
-/// Weights of the center and of the voxels on one side of it; with those of the other side they sum to 1.
+/// Weights of the center and of the voxels on one side of it; both sides and the center sum to 1.
 fn kernel(sigma: f64) -> Vec<f32> {
     let reach = ((sigma * TRUNCATION).max(0.5) + 0.5) as usize;
     let edge = |distance: f64| erf(distance / (sigma * 2f64.sqrt()));
@@ -34,7 +34,7 @@ fn kernel(sigma: f64) -> Vec<f32> {
         .collect()
 }
 
-/// Error function to 1.5e-7.
+/// The error function, to 1.5e-7.
 ///
 /// **Source**: Abramowitz and Stegun 1964, 7.1.26.
 fn erf(x: f64) -> f64 {
@@ -94,7 +94,7 @@ mod tests {
                 index[axis + 1] += offset;
                 image[index]
             };
-            // Integrals of a Gaussian of deviation 0.5 over [-0.5, 0.5] and [0.5, 1.5], from a table.
+            // From a table: integrals of a Gaussian of deviation 0.5 over [-0.5, 0.5] and [0.5, 1.5].
             assert!(
                 (at(0) - 0.6827).abs() < 1e-3 && (at(1) - 0.1573).abs() < 1e-3,
                 "{} {}",

@@ -1,4 +1,4 @@
-//! Mirror images and quarter turns: exact, and free, because only strides change.
+//! Mirroring and quarter turns. They are exact and copy nothing, because only strides change.
 
 use ndarray::Axis;
 
@@ -10,9 +10,9 @@ pub fn flip(patch: &mut Patch, axis: usize) {
     patch.classes.invert_axis(Axis(axis));
 }
 
-/// Turns a patch by so many times 90 degrees, from the first axis of the plane to the second.
+/// Rotates a patch by `turns` times 90 degrees, from the first axis of the plane to the second.
 ///
-/// **Shapes**: sides of the plane swap places where the number of turns is odd.
+/// **Shapes**: the sides of the plane are exchanged where the number of turns is odd.
 ///
 /// **Source**: MONAI 1.6.1 `Rotate90`; PyTorch `rot90`.
 pub fn quarter_turns(patch: &mut Patch, [from, to]: [usize; 2], turns: usize) {
@@ -52,7 +52,7 @@ mod tests {
         }
     }
 
-    /// Image and classes moved alike.
+    /// Checks that image and classes were moved alike.
     fn agree(patch: &Patch) {
         let first = patch.image.index_axis(Axis(0), 0);
         assert_eq!(first.mapv(|value| value as u16), patch.classes);

@@ -11,7 +11,7 @@ use super::findings::count;
 use super::{analyze_cases_with, exit, prepare};
 use crate::cli::AnalyzeArguments;
 
-/// Findings where none are allowed.
+/// Findings exist although `--strict` allows none.
 #[derive(Debug, Error)]
 #[error("{} in `{}`, expected none with `--strict`", count(*findings, "finding"), path.display())]
 struct Strict {

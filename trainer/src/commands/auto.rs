@@ -15,7 +15,7 @@ use super::score_table::score_table;
 use super::{analyze_cases, decide_memory, exit, prepare};
 use crate::cli::{AutoArguments, ParallelFolds};
 
-/// Does every stage that is not done yet and prints the scores.
+/// Performs all stages that are not yet done, and prints the scores.
 pub fn run(arguments: &AutoArguments) -> Result<Exit, Failure> {
     let mut work = prepare(
         &arguments.work,
@@ -55,7 +55,7 @@ pub fn run(arguments: &AutoArguments) -> Result<Exit, Failure> {
     Ok(exit(&excluded))
 }
 
-/// Says what was planned, and which algorithms were skipped.
+/// Reports what was planned, and which algorithms were skipped.
 fn tell(plannings: &[Planning]) {
     for Planning { algorithm, outcome } in plannings {
         let name = match plannings {
@@ -80,10 +80,10 @@ fn tell(plannings: &[Planning]) {
     }
 }
 
-/// Cores that a fold should have where several train at once.
+/// Cores per fold with `--parallel-folds auto`.
 const CORES: usize = 4;
 
-/// The device of each training that runs at once: all devices in turn, each as often as it trains folds at once.
+/// The device of each concurrent training: all devices in turn, each as often as it trains folds concurrently.
 fn slots(
     work: &WorkDir,
     arguments: &AutoArguments,
@@ -93,7 +93,7 @@ fn slots(
     let devices = arguments.device.all();
     let each = match arguments.parallel_folds {
         ParallelFolds::Count(count) => count.get(),
-        // Plans are made to fill the memory of a GPU with one training.
+        // A plan is sized so that one training fills the memory of a GPU.
         ParallelFolds::Auto if devices != [TrainDevice::Cpu] => 1,
         ParallelFolds::Auto => {
             let budget = max_ram_bytes(arguments.settings.max_ram).or_else(memory::cases_budget);

@@ -1,10 +1,9 @@
-//! What the library refuses, as a program says it, with the exit code.
+//! Errors of the library as failures of the program, with exit codes.
 
 use vesal_cli::{Exit, Failure};
 use vesal_trainer::fit::FitError;
 use vesal_trainer::work_dir::{Fault, WorkError};
 
-/// What a work directory refuses.
 pub(super) fn failure(error: WorkError) -> Failure {
     let exit = match error.fault() {
         Fault::Usage => Exit::Usage,
@@ -16,7 +15,6 @@ pub(super) fn failure(error: WorkError) -> Failure {
     Failure::new(exit, error).hint(hint)
 }
 
-/// What a training refuses.
 pub(super) fn fit_failure(error: FitError) -> Failure {
     let exit = match &error {
         FitError::Case(_) | FitError::NoCases { .. } => Exit::Input,

@@ -5,12 +5,12 @@ use std::path::Path;
 use vesal_cli::Text;
 use vesal_trainer::analyze::findings::{Finding, FindingKind, Findings, Severity};
 
-/// Findings of one kind that are listed; the others are counted.
+/// Number of findings of one kind that are listed; the others are only counted.
 const TOLD_OF_A_KIND: usize = 5;
-/// Case names of one finding that are listed.
+/// Number of cases of one finding that are named.
 const CASES_TOLD: usize = 3;
 
-/// The findings as text, those of one kind together, each kind with its remedy; empty where there are none.
+/// The findings as text, grouped by kind, each kind with its advice; empty where there are none.
 pub fn tell(findings: &Findings, path: &Path) -> Text {
     let Findings {
         n_cases,
@@ -75,7 +75,7 @@ fn names(finding: &Finding) -> String {
     }
 }
 
-/// `1 case`, `2 cases`.
+/// A number with its unit: `1 case`, `2 cases`.
 pub fn count(number: usize, of: &str) -> String {
     let plural = if number == 1 { "" } else { "s" };
     format!("{number} {of}{plural}")

@@ -41,7 +41,7 @@ pub fn run(arguments: &FitArguments) -> Result<Exit, Failure> {
     Ok(Exit::Success)
 }
 
-/// Trainings of one work directory, one after the other or several at once.
+/// Trainings of one work directory, successive or concurrent.
 #[derive(Debug)]
 pub struct Trainings<'a> {
     work: &'a WorkDir,
@@ -53,7 +53,8 @@ pub struct Trainings<'a> {
 }
 
 impl<'a> Trainings<'a> {
-    /// Trainings of runs that Ctrl-C stops, and that share this memory for cases, or else the default, when so many run at once.
+    /// Prepares trainings of `runs`, which Ctrl-C stops. Up to `at_once` concurrent trainings share `max_ram_bytes` of
+    /// memory for preprocessed cases; `None` stands for the default.
     pub fn new(
         work: &'a WorkDir,
         runs: &[RunId],
@@ -70,7 +71,7 @@ impl<'a> Trainings<'a> {
         })
     }
 
-    /// Trains a run; false where it was stopped.
+    /// Trains a run. Returns false where it was stopped.
     pub fn fit(&self, run: &RunId, devices: TrainDevices) -> Result<bool, Failure> {
         let name = self.names.phrase(run);
         let attempt = format!("cannot train {name}");
@@ -96,7 +97,7 @@ impl<'a> Trainings<'a> {
         }
     }
 
-    /// Trains runs, one in each slot at a time, which has the device given; false where they were stopped.
+    /// Trains the runs, one at a time in each slot, on the device of the slot. Returns false where they were stopped.
     ///
     /// The first failure stops the others after a checkpoint.
     pub fn fit_all(&self, runs: &[RunId], slots: &[TrainDevice]) -> Result<bool, Failure> {
@@ -133,12 +134,12 @@ impl<'a> Trainings<'a> {
     }
 }
 
-/// Bytes of so many GiB.
+/// Converts GiB to bytes.
 pub fn max_ram_bytes(gib: Option<f64>) -> Option<u64> {
     gib.map(|gib| (gib * (1u64 << 30) as f64) as u64)
 }
 
-/// Stops all trainings where one panics.
+/// Stops all trainings when one of them panics.
 struct StopOnPanic<'a>(&'a AtomicBool);
 
 impl Drop for StopOnPanic<'_> {
@@ -149,7 +150,7 @@ impl Drop for StopOnPanic<'_> {
     }
 }
 
-/// A flag that the first Ctrl-C raises; the second one ends the program at once.
+/// A flag that is set by the first Ctrl-C; the second one ends the program immediately.
 fn stop_on_interrupt() -> Result<Arc<AtomicBool>, Failure> {
     let stop = Arc::new(AtomicBool::new(false));
     let raised = Arc::clone(&stop);

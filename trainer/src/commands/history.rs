@@ -36,7 +36,7 @@ pub fn export(arguments: &ExportHistoryArguments) -> Result<Exit, Failure> {
     Ok(Exit::Success)
 }
 
-/// Makes a work directory of such a file.
+/// Creates a work directory from such a file.
 pub fn import(arguments: &ImportHistoryArguments) -> Result<Exit, Failure> {
     let dataroot = arguments.work.dataroot.as_deref();
     let work = history::import(&arguments.archive, &arguments.work.work_dir, dataroot).map_err(
@@ -57,7 +57,7 @@ pub fn import(arguments: &ImportHistoryArguments) -> Result<Exit, Failure> {
     Ok(Exit::Success)
 }
 
-/// A failure of the archive, for which `archive` is the exit code.
+/// Translates an error; errors of the archive have the exit code `archive`.
 fn refused(error: HistoryError, archive: Exit) -> Failure {
     let exit = match error {
         HistoryError::Work(error) => return failure(error),

@@ -1,4 +1,4 @@
-//! One module per command, and what several of them need.
+//! One module per command, and functions that several of them share.
 
 pub mod analyze;
 pub mod auto;
@@ -28,7 +28,6 @@ use failure::{failure, fit_failure};
 use findings::{count, tell};
 use progress::AnalysisProgress;
 
-/// Opens or sets up the work directory.
 fn prepare(
     work: &WorkArguments,
     set_up: Option<&SetUpArguments>,
@@ -51,9 +50,10 @@ fn prepare(
     WorkDir::prepare(&work.work_dir, &request).map_err(|error| failure(error).attempting(attempt))
 }
 
-/// Decides which memory to plan for: what is asked for, or remembered, or else what the devices have.
+/// Decides which memory to plan for: the requested amount, or the remembered one, or that of the devices.
 ///
-/// What plans were made for stays, unless they are made `again`; then a GPU counts more than a machine without one.
+/// If there are plans, their budget is kept unless planning is done `again`; then a GPU takes precedence over a machine
+/// without one.
 fn decide_memory(
     work: &mut WorkDir,
     asked: Option<MemoryArgument>,
@@ -85,12 +85,12 @@ fn decide_memory(
         .map_err(|error| failure(error).attempting(attempt))
 }
 
-/// Runs the analysis where it is needed, and prints what it found.
+/// Runs the analysis if needed, and prints the findings.
 fn analyze_cases(work: &mut WorkDir) -> Result<Vec<ExcludedCase>, Failure> {
     analyze_watched(work, |work, observe| work.analyze(false, observe))
 }
 
-/// Runs the analysis again with these measures, and prints what it found.
+/// Runs the analysis again with these measures, and prints the findings.
 fn analyze_cases_with(
     work: &mut WorkDir,
     measures: Measures,
@@ -121,7 +121,7 @@ fn analyze_watched(
     Ok(excluded)
 }
 
-/// How a command ends that leaves these cases out.
+/// The exit code of a command that left out these cases.
 fn exit(excluded: &[ExcludedCase]) -> Exit {
     if excluded.is_empty() {
         Exit::Success

@@ -11,7 +11,7 @@ use super::{decide_memory, prepare};
 use crate::cli::PlanArguments;
 use crate::wrap::wrap;
 
-/// Columns of a decision's name.
+/// Width of the column with the decisions' names, in characters.
 const NAME_WIDTH: usize = 26;
 
 /// Plans again and writes the plans.
@@ -47,7 +47,7 @@ pub fn run(arguments: &PlanArguments) -> Result<Exit, Failure> {
     Ok(Exit::Success)
 }
 
-/// The decisions of an algorithm, or of several by their names.
+/// The decisions as JSON: those of one algorithm, or several by algorithm name.
 fn document(plannings: &[Planning]) -> Value {
     let mut document = json!({"format": "vesal-decisions", "format_version": 2});
     if let [Planning { outcome, .. }] = plannings {
@@ -68,7 +68,7 @@ fn document(plannings: &[Planning]) -> Value {
     document
 }
 
-/// The decisions of each algorithm, under its name where there are several.
+/// The decisions as text, under the algorithm's name where there are several.
 fn explanation(plannings: &[Planning]) -> Text {
     let mut text = Text::new();
     for Planning { algorithm, outcome } in plannings {
@@ -90,7 +90,7 @@ fn explanation(plannings: &[Planning]) -> Text {
     text
 }
 
-/// Every decision, its rule and its facts, by group.
+/// Decisions with rules and facts, by group.
 fn explain(decisions: &[Decision]) -> Text {
     let mut text = Text::new();
     for group in Group::ALL {

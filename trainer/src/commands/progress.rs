@@ -1,15 +1,14 @@
-//! Progress on stderr, only where a person watches: on a terminal.
+//! Progress on stderr, shown on terminals only.
 
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use vesal_cli::{shown, stderr};
 use vesal_trainer::fit::{FitObserver, Start, StepReport, ValidationReport};
 
-/// The bar of an analysis.
+/// Progress bar of an analysis.
 #[derive(Debug)]
 pub struct AnalysisProgress(ProgressBar);
 
 impl AnalysisProgress {
-    /// A bar over this many cases.
     pub fn new(cases: usize) -> Self {
         Self(bar(
             cases,
@@ -17,7 +16,6 @@ impl AnalysisProgress {
         ))
     }
 
-    /// One more case is done.
     pub fn case_done(&self, case: &str) {
         self.0.set_message(shown(case).into_owned());
         self.0.inc(1);
@@ -30,10 +28,10 @@ impl Drop for AnalysisProgress {
     }
 }
 
-/// The bar of a training, among those of others.
+/// Progress bar of a training, below those of concurrent trainings.
 #[derive(Debug)]
 pub struct FitProgress {
-    /// What the training is called.
+    /// Name of the training.
     name: String,
     bars: MultiProgress,
     bar: ProgressBar,
@@ -43,7 +41,7 @@ pub struct FitProgress {
     pace: StepRate,
 }
 
-/// How fast steps are, smoothed over some tens of them.
+/// Step rate, smoothed over some tens of steps.
 #[derive(Debug, Default)]
 struct StepRate {
     seconds: f64,
@@ -75,7 +73,6 @@ impl std::fmt::Display for StepRate {
 }
 
 impl FitProgress {
-    /// A bar for the training of this name.
     pub fn new(name: String, bars: MultiProgress) -> Self {
         Self {
             name,
@@ -105,7 +102,7 @@ impl FitProgress {
         self.bars.suspend(|| stderr::say(text));
     }
 
-    /// Puts another bar in the place of the last one.
+    /// Replaces the current bar.
     fn replace(&mut self, length: usize, template: &str) {
         self.bar.finish_and_clear();
         self.bars.remove(&self.bar);
@@ -140,7 +137,7 @@ impl FitObserver for FitProgress {
         );
         self.bar
             .set_position((epochs * steps_per_epoch + steps) as u64);
-        // What was done before does not tell how fast the rest will go.
+        // Steps of an earlier call would distort the estimate.
         self.bar.reset_eta();
         self.start = Some(start.clone());
         let resumed = match start.resumed_after {
@@ -203,7 +200,7 @@ impl Drop for FitProgress {
 /// A bar that shows on a terminal only.
 fn bar(length: usize, template: &str) -> ProgressBar {
     let bar = ProgressBar::new(length as u64);
-    // The templates are constant and valid; the default style would do as well.
+    // The templates are constant and valid; otherwise the default style is used.
     if let Ok(style) = ProgressStyle::with_template(template) {
         bar.set_style(style.progress_chars("=> "));
     }

@@ -8,7 +8,7 @@ use vesal_trainer::work_dir::WorkDir;
 use super::failure::{failure, fit_failure};
 use crate::cli::ReportArguments;
 
-/// Name of the page in the work directory.
+/// File name in the work directory.
 const FILE: &str = "report.html";
 
 pub fn run(arguments: &ReportArguments) -> Result<Exit, Failure> {

@@ -11,7 +11,8 @@ use vesal_trainer::work_dir::{RunNames, WorkDir};
 
 use super::failure::fit_failure;
 
-/// A table of every run's validation Dice and, where an algorithm has several, the mean over the cases of all of them.
+/// A table with the validation Dice of every run and, for an algorithm with several runs, the mean over the cases of
+/// all of them.
 pub fn score_table(work: &WorkDir, runs: &[RunId]) -> Result<Text, Failure> {
     let names = RunNames::among(runs);
     let mut rows = Vec::with_capacity(runs.len());
@@ -34,7 +35,7 @@ pub fn score_table(work: &WorkDir, runs: &[RunId]) -> Result<Text, Failure> {
     Ok(render(&rows, &all, work.class_names()))
 }
 
-/// A table of runs, those of an algorithm together, and of the means over all cases of an algorithm.
+/// A table of runs, grouped by algorithm, and of the means over all cases of an algorithm.
 pub fn render(
     scores: &[(RunId, Score)],
     all: &BTreeMap<String, MeanScore>,
@@ -81,12 +82,11 @@ pub fn dice(value: Option<f64>) -> String {
     value.map_or_else(|| "-".to_owned(), |dice| format!("{dice:.4}"))
 }
 
-/// The score of a run's best weights.
 pub fn score(scores: &RunScores) -> Score {
     MeanScore::over(&scores.scores.cases).at_epoch(scores.scores.epoch)
 }
 
-/// Per algorithm the mean over the cases of all folds, each scored by the training that held it out.
+/// Per algorithm the mean over the cases of all folds, each scored by the run that held it out.
 pub fn out_of_fold(scores: &[RunScores]) -> BTreeMap<String, MeanScore> {
     let mut cases: BTreeMap<&str, Vec<&CaseScore>> = BTreeMap::new();
     for scores in scores {

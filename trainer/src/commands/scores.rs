@@ -1,4 +1,4 @@
-//! `vesal-train scores`: how well cases were predicted that a training did not see.
+//! `vesal-train scores`: the scores of held-out cases.
 
 use std::collections::BTreeMap;
 
@@ -14,7 +14,7 @@ use super::failure::{failure, fit_failure};
 use super::score_table::{dice, out_of_fold, render, score};
 use crate::cli::ScoresArguments;
 
-/// Prints the scores of every fold that has any, finished or not.
+/// Prints the scores of every run that has any, finished or not.
 pub fn run(arguments: &ScoresArguments) -> Result<Exit, Failure> {
     let attempt = || {
         let path = arguments.work_dir.display();
@@ -62,7 +62,7 @@ pub fn run(arguments: &ScoresArguments) -> Result<Exit, Failure> {
     Ok(Exit::Success)
 }
 
-/// Folds for which the runs of an algorithm have no scores.
+/// Folds for which an algorithm has no scores.
 fn absent(work: &WorkDir, scores: &[RunScores], algorithm: &str) -> Vec<usize> {
     let has_scores = |fold: usize| {
         let mut runs = scores.iter().map(|scores| &scores.run);
@@ -72,7 +72,7 @@ fn absent(work: &WorkDir, scores: &[RunScores], algorithm: &str) -> Vec<usize> {
     folds.filter(|fold| !has_scores(*fold)).collect()
 }
 
-/// The mean over the cases of all folds, each scored by the best of the trainings that held it out.
+/// The mean over the cases of all folds, each scored by the best of the runs that held it out.
 fn best_by_fold(scores: &[RunScores]) -> MeanScore {
     let mut best: BTreeMap<usize, (f64, &CaseScores)> = BTreeMap::new();
     for scores in scores {

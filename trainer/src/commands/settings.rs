@@ -22,7 +22,7 @@ pub fn run(arguments: &SettingsArguments) -> Result<Exit, Failure> {
     Ok(Exit::Success)
 }
 
-/// The settings of these names; all of them where none is named.
+/// The settings of these names; all settings where none is named.
 fn chosen(names: &[String]) -> Result<Vec<&'static dyn AnySetting>, Failure> {
     if names.is_empty() {
         return Ok(settings::all().to_vec());

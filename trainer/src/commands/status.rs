@@ -10,7 +10,7 @@ use vesal_trainer::work_dir::{RunNames, WorkDir};
 use super::failure::failure;
 use crate::cli::StatusArguments;
 
-/// Prints how far every fold is.
+/// Prints the progress of every run.
 pub fn run(arguments: &StatusArguments) -> Result<Exit, Failure> {
     let work = WorkDir::open(&arguments.work_dir, None).map_err(|error| {
         failure(error).attempting(format!("cannot show `{}`", arguments.work_dir.display()))
@@ -93,7 +93,7 @@ fn row(status: Option<&RunStatus>) -> Vec<String> {
     ]
 }
 
-/// A time in its two largest units.
+/// A duration in its two largest units.
 fn duration(seconds: f64) -> String {
     let seconds = seconds.round() as u64;
     let (minutes, hours, days) = (seconds / 60, seconds / 3600, seconds / 86400);

@@ -20,52 +20,38 @@ use crate::rng::Rng;
 pub enum CaseLoadError {
     /// A file cannot be read.
     #[error("cannot read case `{case}`")]
-    Read {
-        /// The case.
-        case: String,
-        /// What is wrong with the file.
-        source: ImageError,
-    },
-    /// Images or label map on different grids.
+    Read { case: String, source: ImageError },
+    /// Images or label map have different grids.
     #[error("case `{case}`: images under `image` and label map must share one grid")]
     Grid {
-        /// The case.
         case: String,
-        /// Which files differ, and how.
         source: Box<FilesError>,
     },
-    /// Fewer or more channels than planned.
+    /// The number of channels differs from the plan's.
     #[error("case `{case}` has {found} channels, expected {expected} as in the deploy plan")]
     Channels {
-        /// The case.
         case: String,
-        /// Channels of its files.
+        /// Channels of the files.
         found: usize,
         /// Channels of the plan.
         expected: usize,
     },
-    /// A label value without a class.
+    /// A label value belongs to no class.
     #[error("case `{case}`: cannot use `{}`", path.display())]
     Label {
-        /// The case.
         case: String,
-        /// The label map.
+        /// Path of the label map.
         path: PathBuf,
-        /// The value.
         source: UnknownLabel,
     },
-    /// Preprocessing fails.
     #[error("cannot preprocess case `{case}`")]
     Preprocess {
-        /// The case.
         case: String,
-        /// The step and its rule.
         source: PreprocessError,
     },
 }
 
 impl CaseLoadError {
-    /// What the reader can do about it.
     pub fn hint(&self) -> Option<&'static str> {
         match self {
             Self::Grid { .. } => Some(
@@ -80,17 +66,17 @@ impl CaseLoadError {
     }
 }
 
-/// How cases are read.
+/// Options of reading and preprocessing.
 #[derive(Debug, Clone, Copy)]
 pub struct CasePreparation<'a> {
     pub plan: &'a DeployPlan,
-    /// Seed of which voxels of large classes are remembered.
+    /// Seed of the random choice of indexed voxels, see [`ClassVoxels`].
     pub seed: u64,
     /// Whether patches may be centered on voxels without a class.
     pub with_background: bool,
 }
 
-/// Reads and preprocesses a case to train on, the one of this index.
+/// Reads and preprocesses the training case of this index.
 ///
 /// **Errors**: [`CaseLoadError`].
 pub fn load_training(
@@ -120,7 +106,7 @@ pub fn load_training(
     })
 }
 
-/// Reads and preprocesses a case to score.
+/// Reads and preprocesses a case for validation.
 ///
 /// **Errors**: [`CaseLoadError`].
 pub fn load_validation(
@@ -133,7 +119,7 @@ pub fn load_validation(
         source,
     };
     let (volume, transforms) = preprocess::execute(images, &plan.preprocessing).map_err(failed)?;
-    // Refuses a label map on another grid, which could not be compared with predictions.
+    // Rejects a label map on another grid, which could not be compared with predictions.
     transforms.prepare_labels(&labels).map_err(failed)?;
     Ok(ValidationVolume {
         image: contiguous(volume.data),
@@ -142,8 +128,8 @@ pub fn load_validation(
     })
 }
 
-/// Reads all images and the label map of a case, checks that the plan knows them, and translates the labels to the
-/// plan's.
+/// Reads all images and the label map of a case, checks that the plan knows channels and labels, and maps label values
+/// to the plan's.
 fn read(case: &TrainingCase, plan: &DeployPlan) -> Result<(Vec<Volume>, LabelMap), CaseLoadError> {
     let failed = |source| CaseLoadError::Read {
         case: case.id.clone(),
@@ -190,7 +176,7 @@ fn read(case: &TrainingCase, plan: &DeployPlan) -> Result<(Vec<Volume>, LabelMap
     Ok((images, labels))
 }
 
-/// Label values to class indices, in place; regions stay bits.
+/// Replaces label values by class indices, in place; regions stay bits.
 fn to_classes(mut labels: Array3<u16>, plan: &DeployPlan) -> Array3<u16> {
     if plan.activation == Activation::Softmax {
         let mut class_of = vec![0; usize::from(u16::MAX) + 1];
@@ -206,7 +192,7 @@ fn to_classes(mut labels: Array3<u16>, plan: &DeployPlan) -> Array3<u16> {
     }
 }
 
-/// The same array in row-major memory, which patches are cut from fastest.
+/// The same array in row-major memory, from which patches are cut fastest.
 fn contiguous(array: Array4<f32>) -> Array4<f32> {
     if array.is_standard_layout() {
         array

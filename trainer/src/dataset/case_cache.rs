@@ -1,4 +1,4 @@
-//! Cases of a training: in memory as far as they may be, the others read again whenever they are needed.
+//! Cases of a training: in memory as far as its limit allows; the others are read again whenever they are needed.
 
 use std::borrow::Cow;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
@@ -12,7 +12,7 @@ use super::{
     load_validation,
 };
 
-/// Memory for preprocessed cases, used up as they are kept.
+/// Memory for preprocessed cases, reserved as cases are kept.
 #[derive(Debug)]
 pub struct CaseMemory {
     budget_bytes: Option<u64>,
@@ -21,7 +21,7 @@ pub struct CaseMemory {
 }
 
 impl CaseMemory {
-    /// Memory of this size; none: without bound.
+    /// Memory of `budget_bytes`; `None`: no limit.
     pub fn new(budget_bytes: Option<u64>) -> Self {
         Self {
             budget_bytes,
@@ -30,7 +30,7 @@ impl CaseMemory {
         }
     }
 
-    /// Bytes in use.
+    /// Bytes reserved so far.
     pub fn used_bytes(&self) -> u64 {
         self.used_bytes.load(Ordering::Relaxed)
     }
@@ -40,7 +40,7 @@ impl CaseMemory {
         self.full.load(Ordering::Relaxed)
     }
 
-    /// Takes memory, if there is enough.
+    /// Reserves memory. Returns false where there is not enough.
     fn take(&self, bytes: u64) -> bool {
         let fits = |used: u64| {
             let sum = used.saturating_add(bytes);
@@ -57,7 +57,7 @@ impl CaseMemory {
     }
 }
 
-/// What a case becomes.
+/// Kinds of preprocessed cases.
 pub trait LoadCase: Clone + Send + Sync {
     /// Reads and preprocesses the case of this index.
     ///
@@ -68,7 +68,6 @@ pub trait LoadCase: Clone + Send + Sync {
         preparation: CasePreparation<'_>,
     ) -> Result<Self, CaseLoadError>;
 
-    /// Memory that the case takes, in bytes.
     fn bytes(&self) -> u64;
 }
 
@@ -100,7 +99,7 @@ impl LoadCase for ValidationVolume {
     }
 }
 
-/// Cases of one kind. What [`get`](Self::get) gives does not depend on which ones are in memory.
+/// Cases of one kind. The result of [`get`](Self::get) does not depend on which cases are in memory.
 #[derive(Debug)]
 pub struct CaseCache<'a, V> {
     cases: Vec<&'a TrainingCase>,
@@ -111,9 +110,9 @@ pub struct CaseCache<'a, V> {
 impl<'a, V: LoadCase> CaseCache<'a, V> {
     /// Reads cases on all cores and keeps them until one does not fit; the others are read when they are needed.
     ///
-    /// `progress` is called with the number of cases done.
+    /// `progress` is called with the number of finished cases.
     ///
-    /// **Errors**: the first [`CaseLoadError`] met.
+    /// **Errors**: the first [`CaseLoadError`].
     pub fn load(
         cases: Vec<&'a TrainingCase>,
         preparation: CasePreparation<'a>,
@@ -145,7 +144,6 @@ impl<'a, V: LoadCase> CaseCache<'a, V> {
         self.cases.len()
     }
 
-    /// Whether there are none.
     pub fn is_empty(&self) -> bool {
         self.cases.is_empty()
     }
@@ -155,7 +153,6 @@ impl<'a, V: LoadCase> CaseCache<'a, V> {
         self.kept.iter().flatten().count()
     }
 
-    /// Name of a case.
     pub fn name(&self, index: usize) -> &'a str {
         &self.cases[index].id
     }
@@ -175,7 +172,7 @@ impl<'a, V: LoadCase> CaseCache<'a, V> {
         &'scope self,
         scope: &'scope Scope<'scope, '_>,
     ) -> Receiver<Result<Cow<'scope, V>, CaseLoadError>> {
-        // The one that waits to be sent is the one ahead.
+        // A capacity of 0: the sender itself waits with the one case that is read ahead.
         let (sender, receiver) = sync_channel(0);
         scope.spawn(move || {
             (0..self.len()).try_for_each(|index| sender.send(self.get(index)).ok());

@@ -1,16 +1,16 @@
-//! Where each class of a case is.
+//! Positions of the voxels of each class in a case.
 
 use ndarray::ArrayView3;
 
 use crate::rng::Rng;
 
-/// Voxels that are remembered per class: more would not make patches more varied.
+/// Limit of indexed voxels per class; more would not make patches more varied.
 const MAX_VOXELS_PER_CLASS: usize = 1 << 16;
 
-/// Voxels of each class that is present, to center patches on.
+/// Voxels of each class that occurs, to center patches on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ClassVoxels {
-    /// Row-major voxel indices of each present class to center on; a random sample of those that are many.
+    /// Row-major voxel indices of each class that occurs; of large classes a random sample.
     present: Vec<Vec<u64>>,
     shape: [usize; 3],
 }
@@ -18,7 +18,7 @@ pub struct ClassVoxels {
 impl ClassVoxels {
     /// Indexes a map of class indices, with or without background.
     ///
-    /// **Definition**: up to 65536 voxels of each class are kept, every voxel with the same chance (reservoir
+    /// **Definition**: up to 65536 voxels of each class are kept, each voxel with the same probability (reservoir
     /// sampling).
     pub fn new(classes: ArrayView3<'_, u16>, with_background: bool, rng: &mut Rng) -> Self {
         let mut lists: Vec<(usize, Vec<u64>)> = Vec::new();
@@ -47,7 +47,8 @@ impl ClassVoxels {
         }
     }
 
-    /// Draws a class among those present, each with the same chance, and one of its voxels; `None` where there is no class.
+    /// Draws one of the classes that occur, with equal probabilities, and one of its voxels; `None` where no class
+    /// occurs.
     ///
     /// **Source**: MONAI 1.6.1 `RandCropByLabelClasses` with equal ratios, where absent classes get ratio 0.
     pub fn draw(&self, rng: &mut Rng) -> Option<[usize; 3]> {
@@ -57,7 +58,6 @@ impl ClassVoxels {
         Some([index / (y * z), index / z % y, index % z])
     }
 
-    /// Memory in bytes.
     pub fn bytes(&self) -> u64 {
         self.present
             .iter()

@@ -7,10 +7,12 @@ use crate::augment::Patch;
 use crate::rng::Rng;
 use crate::settings::CropMode;
 
-/// Draws the first voxel of a patch in the volume, padded to at least the patch; negative where padding precedes it.
+/// Draws the start of a patch in the volume, which is padded to at least the size of the patch; indices are negative
+/// within the padding.
 ///
-/// **Definition**: padding is symmetric, the odd voxel behind. By ratio, the patch is centered on a voxel of a class
-/// drawn at random and moved into the padded volume; otherwise every position has the same chance.
+/// **Definition**: padding is symmetric, with an odd voxel at the end. In crop mode `ratio`, the patch is centered on a
+/// voxel of a randomly drawn class and moved into the padded volume; in mode `rand`, all positions have the same
+/// probability.
 ///
 /// **Source**: MONAI 1.6.1 `SpatialPad`, `RandCropByLabelClasses` (`correct_crop_centers`) and `RandSpatialCrop`.
 pub fn crop_start(
@@ -37,7 +39,7 @@ pub fn crop_start(
     })
 }
 
-/// Cuts a patch that starts at this voxel; outside of the volume, intensities are 0 and the class is background.
+/// Cuts out the patch that starts at this voxel; outside of the volume, intensities are 0 and the class is background.
 ///
 /// **Shapes**: `[C, X, Y, Z]` and `[X, Y, Z]` → the same with the patch's size.
 pub fn cut(case: &TrainingVolume, start: [isize; 3], size: [usize; 3]) -> Patch {

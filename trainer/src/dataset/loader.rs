@@ -1,4 +1,4 @@
-//! Preparing batches ahead of the steps that need them.
+//! Preparation of batches ahead of the steps that need them.
 
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::thread::Scope;
@@ -7,38 +7,35 @@ use super::{Batch, CaseCache, CaseLoadError, Sampler, TrainingVolume};
 use crate::algorithms::Recipe;
 use crate::train_plan::TrainPlan;
 
-/// Batches that each thread holds ready.
+/// Batches that each thread prepares ahead.
 const AHEAD: usize = 2;
 
-/// What batches are made of.
 #[derive(Debug, Clone, Copy)]
 pub struct BatchSource<'a> {
-    /// Cases to cut from.
     pub cases: &'a CaseCache<'a, TrainingVolume>,
-    /// Order of cases and random numbers.
+    /// Assigns cases to steps, and derives random numbers.
     pub sampler: &'a Sampler,
-    /// Patch size, batch size, where to cut, number of epochs.
     pub plan: &'a TrainPlan,
-    /// How patches are augmented.
     pub recipe: &'a Recipe,
-    /// Threads that prepare batches; at least one.
+    /// Number of threads that prepare batches; at least one.
     pub threads: usize,
 }
 
-/// Batches in the order of training, prepared by threads of their own.
+/// Batches in the order of training, prepared by threads of the loader.
 #[derive(Debug)]
 pub struct DataLoader {
     receivers: Vec<Receiver<Prepared>>,
     next: usize,
 }
 
-/// A batch, and whether it is the last one of its cases before another thread's turn.
+/// A batch, and whether it is the last one of its group of cases, after which the next thread delivers.
 type Prepared = Result<(Batch, bool), CaseLoadError>;
 
 impl DataLoader {
     /// Starts threads that prepare the batches from a step of an epoch (both from 0) on, until the loader is dropped.
     ///
-    /// All steps of the same cases are one thread's, so that a case that is not in memory is read once for them.
+    /// All steps of a group of cases are prepared by one thread, so that a case outside of memory is read once for
+    /// them.
     pub fn start<'scope>(
         scope: &'scope Scope<'scope, '_>,
         source: BatchSource<'scope>,
@@ -73,7 +70,7 @@ impl DataLoader {
 
     /// The next step's batch; `None` after the last epoch.
     ///
-    /// **Errors**: [`CaseLoadError`] for a case that has to be read again.
+    /// **Errors**: [`CaseLoadError`] where a case has to be read again and cannot be.
     pub fn next_batch(&mut self) -> Result<Option<Batch>, CaseLoadError> {
         let Ok(prepared) = self.receivers[self.next].recv() else {
             return Ok(None);
@@ -86,7 +83,7 @@ impl DataLoader {
     }
 }
 
-/// Prepares the batches of some steps of one group of cases; `None` once the loader is dropped.
+/// Prepares the batches of these steps, all of one group of cases. Returns `None` once the loader is dropped.
 fn prepare(
     source: BatchSource<'_>,
     epoch: usize,

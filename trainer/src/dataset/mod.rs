@@ -1,4 +1,5 @@
-//! Training data: cases read and preprocessed, kept as far as memory goes, and an endless, reproducible supply of patches.
+//! Training data: cases are read, preprocessed and kept as far as memory allows, and give a reproducible sequence of
+//! batches.
 
 mod case;
 mod case_cache;
@@ -20,30 +21,28 @@ use ndarray::{Array3, Array4};
 use vesal_volume::LabelMap;
 use vesal_volume::preprocess::AppliedTransforms;
 
-/// A case to cut patches from.
+/// A case for training.
 #[derive(Debug, Clone)]
 pub struct TrainingVolume {
     /// Preprocessed intensities, `[C, X, Y, Z]`.
     pub image: Array4<f32>,
     /// Class indices on the same grid, `[X, Y, Z]`; regions are bits.
     pub classes: Array3<u16>,
-    /// Where each class is.
     pub voxels: ClassVoxels,
 }
 
-/// A case to score predictions on.
+/// A case for validation.
 #[derive(Debug, Clone)]
 pub struct ValidationVolume {
     /// Preprocessed intensities, `[C, X, Y, Z]`.
     pub image: Array4<f32>,
-    /// How to bring predictions back to the grid of the label map.
+    /// Transforms that map predictions back to the grid of the label map.
     pub transforms: AppliedTransforms,
-    /// True labels, as the plan has them, on the grid of the first image.
+    /// True labels with the plan's values, on the grid of the first image.
     pub labels: LabelMap,
 }
 
 impl TrainingVolume {
-    /// Memory that the case takes, in bytes.
     pub fn bytes(&self) -> u64 {
         (self.image.len() * size_of::<f32>() + self.classes.len() * size_of::<u16>()) as u64
             + self.voxels.bytes()
@@ -51,7 +50,6 @@ impl TrainingVolume {
 }
 
 impl ValidationVolume {
-    /// Memory that the case takes, in bytes.
     pub fn bytes(&self) -> u64 {
         (self.image.len() * size_of::<f32>() + self.labels.data.len() * size_of::<u16>()) as u64
     }

@@ -1,4 +1,4 @@
-//! What is trained on in which step.
+//! Assignment of cases to optimization steps.
 
 use super::{TrainingVolume, crop_start, cut};
 use crate::algorithms::Recipe;
@@ -17,7 +17,7 @@ pub struct Batch {
 }
 
 impl Batch {
-    /// Splits into contiguous shares whose numbers of patches differ by at most one, the larger ones first.
+    /// Splits the batch into contiguous parts whose numbers of patches differ by at most one, the larger ones first.
     pub fn split(self, shares: usize) -> Vec<Self> {
         let [patches, channels, x, y, z] = self.shape;
         let voxels = x * y * z;
@@ -35,10 +35,10 @@ impl Batch {
     }
 }
 
-/// Which cases the steps of an epoch take.
+/// Assigns cases to the steps of an epoch.
 ///
-/// Every case comes once per epoch and in random order; where the last group of cases is incomplete, it is filled
-/// with the first ones of the epoch, so that all batches have one shape.
+/// Every case occurs once per epoch, in random order. An incomplete last group is filled with the first cases of the
+/// epoch, so that all batches have the same shape.
 #[derive(Debug, Clone, Copy)]
 pub struct Sampler {
     cases: usize,
@@ -48,7 +48,7 @@ pub struct Sampler {
 }
 
 impl Sampler {
-    /// Epochs over this many cases.
+    /// A sampler for epochs over this many cases.
     pub fn new(cases: usize, plan: &TrainPlan, fold: usize) -> Self {
         Self {
             cases,
@@ -63,12 +63,13 @@ impl Sampler {
         self.cases.div_ceil(self.images_per_batch) * self.steps_per_image
     }
 
-    /// Consecutive steps that share their cases.
+    /// Number of consecutive steps that use the same cases.
     pub fn steps_per_image(&self) -> usize {
         self.steps_per_image
     }
 
-    /// Groups of cases of an epoch (from 0), in order; each is for [`steps_per_image`](Self::steps_per_image) steps.
+    /// Groups of cases of an epoch (from 0), in order; each is used for [`steps_per_image`](Self::steps_per_image)
+    /// steps.
     pub fn groups(&self, epoch: usize) -> Vec<Vec<usize>> {
         let mut order: Vec<usize> = (0..self.cases).collect();
         Rng::new(&[self.key[0], self.key[1], epoch as u64]).shuffle(&mut order);
@@ -82,7 +83,8 @@ impl Sampler {
             .collect()
     }
 
-    /// The random numbers of one patch: the same in a resumed training as in one without a break.
+    /// Random numbers of one patch. They depend on seed, fold, epoch, step and index alone, so that a resumed training
+    /// repeats them.
     fn rng(&self, epoch: usize, step: usize, patch: usize) -> Rng {
         Rng::new(&[
             self.key[0],

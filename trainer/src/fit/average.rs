@@ -1,4 +1,4 @@
-//! A running average of a network's weights.
+//! Moving average of a network's weights.
 
 use burn::module::{AutodiffModule, Module, ModuleMapper, ModuleVisitor, Param};
 use burn::tensor::backend::{AutodiffBackend, Backend};
@@ -8,21 +8,20 @@ use vesal_models::Network;
 
 /// The exponential moving average of the weights of all steps.
 ///
-/// **Definition**: after step `t` from 1, `a ← d a + (1 - d) w` with `d = min(decay, t / (t + 9))`: the start, which is
-/// random, is forgotten soon.
+/// **Definition**: after step `t` from 1, `a ← d a + (1 - d) w` with `d = min(decay, t / (t + 9))`, so that the random
+/// initial weights soon lose influence.
 ///
-/// **Source**: Polyak and Juditsky 1992; the decay's rise is that of TensorFlow's `ExponentialMovingAverage`.
+/// **Source**: Polyak and Juditsky 1992; the increasing decay is that of TensorFlow's `ExponentialMovingAverage`.
 #[derive(Debug)]
 pub struct Average<B: AutodiffBackend> {
-    /// The average.
     pub network: Network<B>,
-    /// Steps seen.
+    /// Number of averaged steps.
     pub steps: u32,
     decay: f64,
 }
 
 impl<B: AutodiffBackend> Average<B> {
-    /// An average that has seen so many steps.
+    /// An average that covers `steps` steps.
     pub fn new(network: Network<B>, steps: u32, decay: f64) -> Self {
         Self {
             network,
@@ -49,7 +48,7 @@ impl<B: AutodiffBackend> Average<B> {
     }
 }
 
-/// Takes the weights in the order of the network's parameters.
+/// Collects the weights in the order of the network's parameters.
 struct WeightCollector<B: Backend> {
     weights: Vec<FloatTensor<B>>,
 }
@@ -60,7 +59,7 @@ impl<B: Backend> ModuleVisitor<B> for WeightCollector<B> {
     }
 }
 
-/// Mixes weights in.
+/// Moves the average toward the weights.
 struct EmaUpdate<B: Backend> {
     weights: std::vec::IntoIter<FloatTensor<B>>,
     decay: f64,
@@ -72,7 +71,7 @@ impl<A: AutodiffBackend<InnerBackend = B>, B: Backend> ModuleMapper<A> for EmaUp
         let Some(weights) = self.weights.next() else {
             return Param::from_mapped_value(id, tensor, mapper);
         };
-        // Made flat, because backends may pad the rows of other tensors.
+        // Flattened, because backends may pad the rows of other tensors.
         let shape = weights.shape();
         let flat = |values| {
             let values = B::float_reshape(values, [shape.num_elements()].into());

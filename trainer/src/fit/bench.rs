@@ -1,4 +1,4 @@
-//! How long an optimization step takes, without data.
+//! Duration of optimization steps on random data.
 
 use std::time::{Duration, Instant};
 
@@ -22,46 +22,42 @@ use crate::dataset::Batch;
 use crate::loss::Objective;
 use crate::rng::Rng;
 
-/// Steps before the clock counts: kernels are chosen and memory is reserved.
+/// Untimed steps at the start: kernels are chosen and memory is reserved in them.
 const WARM_UP: usize = 5;
-/// Learning rate and weight decay: they do not change the time.
 const LEARNING_RATE: f64 = 2e-4;
 const WEIGHT_DECAY: f64 = 1e-5;
 
 #[derive(Debug, Clone)]
 pub struct BenchRequest {
-    /// Loss and optimizer.
     pub recipe: &'static Recipe,
     pub network: NetworkConfig,
     /// Patch in voxels.
     pub roi_size: [usize; 3],
-    /// Patches per step.
     pub batch: usize,
-    /// Steps that count; at least one.
+    /// Number of timed steps, at least one.
     pub steps: usize,
-    /// Where to compute: on several devices, each takes a share of the patches.
+    /// On several devices, each takes a share of the patches.
     pub devices: TrainDevices,
-    /// Half precision, where the device has it.
+    /// Whether to compute in half precision, where the device supports it.
     pub use_amp: bool,
 }
 
 #[derive(Debug, Clone, PartialEq)]
 pub struct StepTimes {
-    /// Wall time of each counted step, in order, the device's work included.
+    /// Wall time of each timed step, in order, including the device's work.
     pub steps: Vec<Duration>,
-    /// From the call to the end of the first step.
+    /// Time from the call to the end of the first step.
     pub first_step: Duration,
-    /// Parameters of the network.
     pub parameters: usize,
     /// Loss after the last step.
     pub loss: f32,
-    /// Memory that the first device's allocator holds at the end, in bytes; none where it is the processor's.
+    /// Memory that the allocator of the first device holds at the end, in bytes; `None` on the processor.
     pub device_bytes: Option<u64>,
 }
 
-/// Takes optimization steps on random patches.
+/// Performs optimization steps on random patches.
 ///
-/// **Errors**: the device, the network, or the training itself.
+/// **Errors**: of the device, the network or the training.
 pub fn bench(request: &BenchRequest) -> Result<StepTimes, FitError> {
     let started = Instant::now();
     match request.devices.first() {
@@ -141,7 +137,7 @@ where
     })
 }
 
-/// Uniform intensities of about unit variance, and uniform classes.
+/// A batch of uniform random intensities of about unit variance, and uniform random classes.
 fn random_batch(request: &BenchRequest, seed: u64) -> Batch {
     let mut rng = Rng::new(&[seed]);
     let [x, y, z] = request.roi_size;

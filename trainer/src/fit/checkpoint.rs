@@ -1,4 +1,4 @@
-//! The state of a training: network, optimizer and position.
+//! State of a training: network, optimizer and position.
 
 use std::path::Path;
 
@@ -19,67 +19,61 @@ pub const CHECKPOINT_FILE: &str = "checkpoint.safetensors";
 /// File of the best weights, in the run directory.
 pub const WEIGHTS_FILE: &str = "weights.safetensors";
 
-/// What a training was made from: a state of another one is of no use to it.
+/// Identifies a training; a state can only be resumed by a training of the same identity.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Identity {
-    /// Fold held out.
     pub fold: usize,
     /// SHA-256 of `deploy_plan.json`.
     pub deploy_plan: String,
-    /// SHA-256 of the train plan, but for what only ends a training.
+    /// SHA-256 of the train plan without the settings that only end a training early.
     pub train_plan: String,
     /// SHA-256 over the names and folds of all cases.
     pub cases: String,
 }
 
-/// How far a training is.
+/// Progress of a training.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Position {
-    /// Epochs done, validation included.
+    /// Finished epochs, validation included.
     pub epochs: usize,
-    /// Steps done in the next epoch.
+    /// Finished steps of the next epoch.
     pub steps: usize,
 }
 
-/// Facts in a checkpoint.
+/// Metadata of a checkpoint.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct CheckpointHead {
-    /// Training that it belongs to.
     pub identity: Identity,
-    /// How far it is.
     pub position: Position,
-    /// Epochs in all.
     pub num_epochs: usize,
-    /// Steps that the optimizer's moments have seen.
+    /// Number of steps in the optimizer's moments.
     pub optimizer_steps: u32,
-    /// Factor on the loss.
     pub loss_scale: f32,
-    /// Validations so far: epoch, from 1, and mean Dice.
+    /// Validations so far: epoch (from 1) and mean Dice.
     #[serde(default)]
     pub history: Vec<(usize, f64)>,
-    /// Steps in the average of the weights; 0 where there is none.
+    /// Number of steps in the average of the weights; 0 without averaging.
     #[serde(default)]
     pub averaged_steps: u32,
 }
 
-/// Facts beside the best weights. The scores live here, in one file with the weights, so that they cannot disagree; the
-/// end of the training copies them into files of their own.
+/// Metadata of the best weights. The scores are kept here, in one file with the weights, so that they cannot disagree;
+/// the end of the training copies them into files of their own.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct WeightsHead {
-    /// Training that they come from.
     pub identity: Identity,
     pub score: Score,
-    /// The same for every case.
+    /// Scores of every case.
     #[serde(default)]
     pub cases: Vec<CaseScore>,
 }
 
-/// Gathers the weights alone.
+/// Collects the weights alone.
 pub fn weights<N: AutodiffModule<B>, B: AutodiffBackend>(network: &N) -> Vec<(String, Values)> {
     prefixed(network, "")
 }
 
-/// Gathers the average of the weights, as part of a whole state.
+/// Collects the average of the weights, as part of a checkpoint.
 pub fn averaged_weights<N: AutodiffModule<B>, B: AutodiffBackend>(
     network: &N,
 ) -> Vec<(String, Values)> {
@@ -100,7 +94,7 @@ fn prefixed<N: AutodiffModule<B>, B: AutodiffBackend>(
     collector.tensors
 }
 
-/// Gathers the whole state.
+/// Collects the whole state.
 pub fn whole_state<N, B>(network: &N, optimizer: &AdamW<B::InnerBackend>) -> Vec<(String, Values)>
 where
     N: AutodiffModule<B>,
@@ -195,7 +189,7 @@ const AVERAGE: &str = "average.";
 const MOMENT_1: &str = "moment_1.";
 const MOMENT_2: &str = "moment_2.";
 
-/// Gathers the values of all parameters, and of their optimizer states.
+/// Collects the values of all parameters, and of their optimizer states.
 struct Collector<F> {
     modules: Vec<String>,
     prefix: &'static str,
@@ -226,7 +220,7 @@ impl<B: AutodiffBackend, F: Fn(ParamId) -> Option<[Values; 2]>> ModuleVisitor<B>
     }
 }
 
-/// Puts stored values into all parameters, and rebuilds the states of their optimizer, if there is one.
+/// Replaces all parameters by stored values, and restores the states of their optimizer, if there is one.
 struct Restorer<'a, B: AutodiffBackend>
 where
     B::InnerBackend: BackendOps,
@@ -243,7 +237,7 @@ impl<B: AutodiffBackend> Restorer<'_, B>
 where
     B::InnerBackend: BackendOps,
 {
-    /// A stored tensor, made flat because backends may pad the rows of other tensors.
+    /// A stored tensor, flattened because backends may pad the rows of other tensors.
     fn tensor<const D: usize>(
         &self,
         name: &str,

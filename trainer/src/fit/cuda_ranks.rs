@@ -1,4 +1,4 @@
-//! GPUs that train, connected where they are several.
+//! GPUs for training, connected if there are several.
 
 use burn::backend::Autodiff;
 use vesal_kernels::cuda::{Communicator, Cuda, CudaDevice, CudaError, check, check_nccl};
@@ -6,7 +6,7 @@ use vesal_kernels::cuda::{Communicator, Cuda, CudaDevice, CudaError, check, chec
 use super::rank::{Rank, Ranks};
 use crate::device::{TrainDevice, TrainDeviceError, TrainDevices};
 
-/// Checks that GPUs can train, and connects them where there are several.
+/// Checks that the GPUs can train, and connects them if there are several.
 ///
 /// **Errors**: [`TrainDeviceError::Cuda`].
 pub fn cuda_ranks(devices: &TrainDevices) -> Result<Ranks<Autodiff<Cuda>>, TrainDeviceError> {

@@ -1,4 +1,4 @@
-//! Reads the metrics of a run back.
+//! Reads the metrics of a run.
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader};
@@ -11,7 +11,7 @@ use super::metrics::{METRICS_FILE, VALIDATION_FILE};
 pub struct StepRow {
     /// Epoch, from 1.
     pub epoch: usize,
-    /// Step in it, from 1.
+    /// Step in the epoch, from 1.
     pub step: usize,
     pub loss: f64,
     pub learning_rate: f64,
@@ -22,20 +22,20 @@ pub struct ValidationRow {
     /// Epoch, from 1.
     pub epoch: usize,
     pub mean_dice: f64,
-    /// Dice of each label; none where it is undefined.
+    /// Dice of each label; `None` where it is undefined.
     pub dice: Vec<Option<f64>>,
 }
 
-/// How a run went.
+/// Metrics of a run.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Curves {
     pub steps: Vec<StepRow>,
-    /// Labels of the validations.
+    /// Names of the labels in the validations.
     pub labels: Vec<String>,
     pub validations: Vec<ValidationRow>,
 }
 
-/// Reads how a run went; what is not there is empty, and rows that are not whole are left out.
+/// Reads the metrics of a run. Absent files give no rows; incomplete rows are skipped.
 ///
 /// **Errors**: [`FitError::Io`].
 pub fn curves(run_dir: &Path) -> Result<Curves, FitError> {
@@ -94,7 +94,7 @@ fn read(path: &Path, mut take: impl FnMut(&[String], &[String])) -> Result<(), F
     Ok(())
 }
 
-/// Fields of a row; those in quotes may hold commas and doubled quotes.
+/// Fields of a row; quoted ones may contain commas and doubled quotes.
 fn fields(row: &str) -> Vec<String> {
     let mut fields = vec![String::new()];
     let (mut quoted, mut characters) = (false, row.chars().peekable());

@@ -12,20 +12,18 @@ use crate::dataset::{
     ValidationVolume,
 };
 
-/// Cases of both kinds, in memory as far as they may be.
+/// Cases for training and validation, in memory as far as its limit allows.
 #[derive(Debug)]
 pub struct Data<'a> {
-    /// Cases to train on.
     pub training: CaseCache<'a, TrainingVolume>,
     pub validation: CaseCache<'a, ValidationVolume>,
-    /// Memory that they take, in bytes.
     pub kept_bytes: u64,
 }
 
 impl<'a> Data<'a> {
-    /// Reads the cases of a request until memory is full, those to train on first.
+    /// Reads the cases of a request until memory is full, training cases first.
     ///
-    /// **Errors**: no cases of one kind, or a case that cannot be used.
+    /// **Errors**: no cases for training or none for validation, or a case that cannot be used.
     ///
     /// **Source**: Auto3DSeg segresnet, `get_cache_rate` with `prioritise_train`.
     pub fn load(
@@ -57,9 +55,9 @@ impl<'a> Data<'a> {
         };
         let (sender, receiver) = mpsc::channel();
         let load = || -> Result<_, CaseLoadError> {
-            // Taken in, so that the receiver below ends with this thread's work.
+            // Moved into this thread, so that the receiver below ends when the thread does.
             let sender = sender;
-            // Nobody listens any more only when the observer has panicked.
+            // Sending fails only if the observer has panicked.
             let tell = |done: usize| {
                 let _ = sender.send(done);
             };

@@ -1,5 +1,5 @@
-//! Training on several devices at once: each computes a share of every step's patches, their gradients are summed, and
-//! all take the same step.
+//! Training on several devices: each computes a share of every step's patches, the gradients are summed, and all
+//! devices take the same optimizer step.
 
 use std::any::Any;
 use std::mem;
@@ -23,18 +23,16 @@ use crate::algorithms::Optimizer;
 use crate::loss::Objective;
 use crate::precision::Precision;
 
-/// What all replicas start from, but for the weights.
+/// Initial state of all replicas, except for the weights.
 #[derive(Debug, Clone)]
 pub struct ReplicaState {
     pub objective: Objective,
     pub optimizer: Optimizer,
-    /// Decoupled weight decay.
     pub weight_decay: f64,
     /// Largest norm of all gradients together.
     pub max_norm: Option<f64>,
-    /// What to compute in.
     pub precision: Precision,
-    /// File of an earlier state to go on from, and the facts in it.
+    /// File of a checkpoint to resume from, and its metadata.
     pub checkpoint: Option<(PathBuf, CheckpointHead)>,
 }
 
@@ -62,16 +60,15 @@ impl ReplicaState {
     }
 }
 
-/// A network that learns, on one device or, as replicas, on several.
+/// A network in training, on one device or, as replicas, on several.
 ///
-/// The first replica lives on the thread that calls; every other one on a thread of its own for as long as the training
-/// lasts, because CubeCL keeps streams and memory per thread.
+/// The first replica is on the calling thread; each of the others has a thread of its own for the whole training,
+/// because CubeCL keeps streams and memory per thread.
 #[derive(Debug)]
 pub struct DataParallel<B: AutodiffBackend>
 where
     B::InnerBackend: BackendOps,
 {
-    /// The first replica.
     pub first: Learner<B>,
     others: Replicas,
 }
@@ -81,7 +78,7 @@ where
     B: AutodiffBackend + DifferentiableOps,
     B::InnerBackend: BackendOps,
 {
-    /// Replicas of a network on all devices, at rest.
+    /// Creates a replica of the network on each device.
     ///
     /// **Errors**: of the checkpoint.
     pub fn new(
@@ -99,7 +96,8 @@ where
             answers,
             abandoned: false,
         };
-        // Copies are read off the first device: in its first sum, it would wait for replicas that wait for it.
+        // Replicas copy the weights from the first device. Its first sum would wait for replicas that wait for these
+        // copies.
         others.wait_for_answers()?;
         Ok(Self {
             first: state.learner(network, ranks.first)?,
@@ -107,12 +105,12 @@ where
         })
     }
 
-    /// Starts a step and gives the report of the one before, so that the devices always have work.
+    /// Starts a step and returns the report of the previous one, so that the devices always have work.
     ///
-    /// Results are read only after all replicas have launched the step: a device waits in a sum for all others, and
-    /// would wait forever for one whose replica has failed.
+    /// Results are read only after all replicas have launched the step: in a sum, a device waits for all others, and
+    /// would wait forever for the device of a failed replica.
     ///
-    /// **Errors**: [`FitError::Diverged`], of the step before; [`FitError::Replica`].
+    /// **Errors**: [`FitError::Diverged`], about the previous step; [`FitError::Replica`].
     pub fn step(mut self, input: StepInput) -> Result<(Self, Option<StepReport>), FitError> {
         if self.others.threads.is_empty() {
             self.first = self.first.start(input);
@@ -144,7 +142,7 @@ where
         Ok((Self { first, others }, report))
     }
 
-    /// Waits for the step under way.
+    /// Waits for the last step that was started.
     ///
     /// **Errors**: [`FitError::Diverged`]; [`FitError::Replica`].
     pub fn settle(&mut self) -> Result<Option<StepReport>, FitError> {
@@ -156,14 +154,14 @@ where
     }
 }
 
-/// A step of a replica, with what the first one has learned from the steps before.
+/// A step for a replica, with the optimizer's time and the loss scale of the first replica.
 struct Order {
     input: StepInput,
     time: u32,
     loss_scale: LossScale,
 }
 
-/// Whether a replica is ready or has launched a step, or why it has ended.
+/// The answer of a replica: it is ready or has launched a step, or the error that ended it.
 type Answer = Result<(), FitError>;
 
 #[derive(Debug)]
@@ -190,7 +188,7 @@ impl Replica {
             let ended = catch_unwind(AssertUnwindSafe(work))
                 .unwrap_or_else(|panic| Err(panicked(name, panic.as_ref())));
             if let Err(error) = ended {
-                // Nobody listens any more only when the training has ended.
+                // Sending fails only if the training has ended.
                 let _ = answers.send(Err(error));
             }
         });
@@ -198,7 +196,7 @@ impl Replica {
     }
 }
 
-/// Takes the steps that are ordered, until there are no more.
+/// Performs steps as they are ordered, until there are no more.
 fn follow<B>(
     rank: Rank<B>,
     network: Network<B>,
@@ -224,7 +222,7 @@ where
         if answers.send(Ok(())).is_err() {
             break;
         }
-        // Only to see that the device still works: the first replica reports.
+        // Reveals a failure of the device; the report itself comes from the first replica.
         learner.finish(1)?;
     }
     Ok(())
@@ -235,8 +233,8 @@ where
 struct Replicas {
     threads: Vec<Replica>,
     answers: Receiver<Answer>,
-    /// Whether one has failed: the others may then wait for it on their devices forever, and their threads are left to
-    /// the end of the process.
+    /// Whether a replica has failed. The others may then wait for it on their devices forever; their threads are not
+    /// joined.
     abandoned: bool,
 }
 
@@ -254,7 +252,7 @@ impl Replicas {
         answer
     }
 
-    /// Why a replica has ended.
+    /// The error that ended a replica.
     fn failure(&mut self) -> FitError {
         loop {
             if let Err(error) = self.answer() {
@@ -263,7 +261,7 @@ impl Replicas {
         }
     }
 
-    /// Does something on the first replica; its panic is an error as any other replica's.
+    /// Runs `work` of the first replica, and turns a panic into an error like that of any other replica.
     fn guard<R>(&mut self, device: TrainDevice, work: impl FnOnce() -> R) -> Result<R, FitError> {
         catch_unwind(AssertUnwindSafe(work)).map_err(|panic| {
             self.abandoned = true;
@@ -278,7 +276,7 @@ impl Drop for Replicas {
         for Replica { orders, thread } in mem::take(&mut self.threads) {
             drop(orders);
             if !abandoned {
-                // Its panic, if any, was an answer.
+                // A panic of the thread was already reported as an answer.
                 let _ = thread.join();
             }
         }

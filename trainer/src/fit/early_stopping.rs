@@ -1,29 +1,30 @@
-//! What the scores so far say about going on.
+//! Decisions about ending a training, from the scores so far.
 
 use crate::train_plan::TrainPlan;
 
-/// Validations before a training can end early, and the fewest that decide.
+/// Least number of validations that decide, and number that has to be exceeded before a training can end early.
 const DECIDING: usize = 10;
-/// Share of the epochs whose validations decide.
+/// Fraction of the epochs whose validations decide.
 const RECENT: f64 = 0.1;
-/// Keeps the relative change finite.
+/// Avoids a division by 0.
 const EPSILON: f64 = 1e-8;
-/// A mean Dice below this is no success.
+/// Mean Dice below which a training counts as diverged.
 const LEAST_DICE: f64 = 0.01;
-/// Epochs before which no score is too low.
+/// Number of epochs in which no score counts as diverged.
 const PATIENCE: usize = 20;
 
-/// Whether the scores (epoch from 1, mean Dice) after the last validation say that more epochs are of no use.
+/// Whether the scores (epoch from 1, mean Dice) show that further epochs are useless.
 ///
-/// **Definition**: after half of the epochs and more than 10 validations, those of the last tenth of the epochs decide,
-/// or the last 10 where they are fewer: all above 0, and `(max - min) / (max + 1e-8)` below `early_stopping_fraction`.
+/// **Definition**: after half of the epochs and more than 10 validations, the validations of the last tenth of the
+/// epochs decide, but at least the last 10: all scores have to be above 0, and `(max - min) / (max + 1e-8)` below
+/// `early_stopping_fraction`.
 ///
 /// **Source**: Auto3DSeg segresnet, `early_stopping_fraction`.
 pub fn ends_early(history: &[(usize, f64)], plan: &TrainPlan) -> bool {
     let Some(&(last, _)) = history.last() else {
         return false;
     };
-    // Epochs of the reference start at 0.
+    // Auto3DSeg counts epochs from 0.
     let late = 2 * (last - 1) > plan.num_epochs && history.len() > DECIDING;
     if plan.early_stopping_fraction <= 0.0 || !late {
         return false;

@@ -1,4 +1,4 @@
-//! Why a training stops.
+//! Errors of a training.
 
 use std::io;
 use std::path::PathBuf;
@@ -16,81 +16,64 @@ use crate::dataset::CaseLoadError;
 use crate::train_plan::ControlError;
 use crate::validate::ValidateError;
 
-/// Why a training cannot start or go on.
+/// Why a training cannot start or continue.
 #[derive(Debug, Error)]
 pub enum FitError {
     /// The device cannot be used.
     #[error(transparent)]
     Device(#[from] TrainDeviceError),
-    /// The system refuses a file.
     #[error("cannot use `{}`", path.display())]
-    Io {
-        path: PathBuf,
-        /// What the system answered.
-        source: io::Error,
-    },
-    /// A file cannot be put in its place.
+    Io { path: PathBuf, source: io::Error },
     #[error(transparent)]
     Write(#[from] AtomicError),
-    /// The deploy plan cannot be used.
+    /// The deploy plan is invalid.
     #[error("cannot use the deploy plan `{}`", path.display())]
-    DeployPlan {
-        path: PathBuf,
-        /// The rule that it breaks.
-        source: PlanError,
-    },
-    /// The train plan does not follow its format.
+    DeployPlan { path: PathBuf, source: PlanError },
     #[error("cannot use the train plan `{}`", path.display())]
     TrainPlan {
         path: PathBuf,
-        /// The rule that it breaks.
         source: DocumentError,
     },
-    /// The train plan is for an algorithm that is not known.
+    /// The train plan names an unknown algorithm.
     #[error("the train plan cannot be used")]
     Algorithm(#[from] UnknownAlgorithm),
-    /// The planned network cannot be built.
     #[error("the train plan has an unusable network")]
     Network(#[from] ConfigError),
-    /// The two plans contradict each other, or the train plan itself.
+    /// The two plans contradict each other, or the train plan contradicts itself.
     #[error("the train plan has {what} {found}, expected {expected}")]
     Plans {
         what: &'static str,
         found: String,
-        /// What it should be.
         expected: String,
     },
-    /// The train plan's controls contradict its network or patch.
+    /// Settings of the train plan contradict its network or patch.
     #[error("the train plan cannot be used")]
     Controls(#[from] ControlError),
-    /// Nothing to train or to validate on.
+    /// There are no cases for training or none for validation.
     #[error(
         "fold {fold} leaves no cases for {purpose}: {held_out} of {total} cases are in this fold"
     )]
     NoCases {
-        /// Fold held out.
         fold: usize,
         /// Training or validation.
         purpose: &'static str,
-        /// Cases of the fold.
+        /// Number of cases in the fold.
         held_out: usize,
-        /// Cases of all folds.
+        /// Number of cases in all folds.
         total: usize,
     },
-    /// A case cannot be used.
     #[error(transparent)]
     Case(#[from] CaseLoadError),
     /// The run directory holds another training.
     #[error("run directory `{}` holds a training with another {difference}", run_dir.display())]
     OtherRun {
         run_dir: PathBuf,
-        /// What differs: fold, deploy plan, train plan or list of cases.
+        /// The part that differs: fold, deploy plan, train plan or list of cases.
         difference: &'static str,
     },
-    /// A checkpoint or weights file cannot be read or written.
     #[error(transparent)]
     TensorFile(#[from] TensorFileError),
-    /// The loss or its gradients are no numbers any more.
+    /// The loss or its gradients are not finite.
     #[error(
         "{} at step {step} of epoch {epoch}, expected finite numbers; learning rate {learning_rate:e}",
         divergence(*loss)
@@ -104,7 +87,7 @@ pub enum FitError {
         /// Learning rate of the step.
         learning_rate: f64,
     },
-    /// The network segments next to nothing late in the training.
+    /// The network still segments almost nothing late in the training.
     #[error(
         "the mean Dice is {dice:.4} after {epoch} of {num_epochs} epochs, expected at least 0.01; learning rate \
          {learning_rate:e}"
@@ -118,7 +101,6 @@ pub enum FitError {
         /// Peak learning rate.
         learning_rate: f64,
     },
-    /// A validation case cannot be scored.
     #[error("cannot score case `{case}` after epoch {epoch}")]
     Validate {
         case: String,
@@ -126,22 +108,21 @@ pub enum FitError {
         epoch: usize,
         source: Box<ValidateError>,
     },
-    /// Less memory than the training needs.
+    /// The training needs more memory than there is.
     #[error(transparent)]
     Memory(Box<MemoryShortfall>),
-    /// More devices than patches.
+    /// There are more devices than patches.
     #[error("a step has {patches} patches for {devices} devices, expected at least one for each")]
     Shares {
-        /// Patches of a step.
+        /// Patches per step.
         patches: usize,
-        /// Devices to share them.
         devices: usize,
     },
-    /// Computing on one of several devices failed.
+    /// A replica on one of several devices failed.
     #[error("the training on `{device}` has ended: {reason}")]
     Replica {
         device: TrainDevice,
-        /// What its thread said.
+        /// Message of the panic.
         reason: String,
     },
     /// A thread that prepares batches ended early.
@@ -154,22 +135,20 @@ pub enum FitError {
         /// Step in the epoch, from 1.
         step: usize,
     },
-    /// Two processes would write the same files.
+    /// Another process trains in the directory.
     #[error("another process trains in `{}`", run_dir.display())]
     Busy { run_dir: PathBuf },
-    /// The best weights have gone.
+    /// The file of the best weights does not exist.
     #[error("`{}` is absent or of another training", path.display())]
     NoWeights { path: PathBuf },
-    /// The run record cannot be read or written.
     #[error(transparent)]
     Record(#[from] RunRecordError),
-    /// A file lies on another drive than the run directory.
+    /// A file is on another drive than the run directory.
     #[error("`{}` cannot be named relative to `{}`", path.display(), run_dir.display())]
     NotRelative { path: PathBuf, run_dir: PathBuf },
 }
 
 impl FitError {
-    /// What the reader can do about it.
     pub fn hint(&self) -> Option<String> {
         let text = match self {
             Self::Memory(shortfall) => return Some(shortfall.suggestion.to_string()),

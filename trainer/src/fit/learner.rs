@@ -1,4 +1,4 @@
-//! Optimization steps, handed to the device without waiting for their results.
+//! Optimization steps that are launched on the device without waiting for their results.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -18,19 +18,15 @@ use crate::loss::{Objective, deep_supervision};
 use crate::precision::Precision;
 use crate::upload;
 
-/// A network that learns, on one device; where there are several, from a share of the patches.
+/// A network in training on one device; among several devices it receives a share of the patches.
 #[derive(Debug)]
 pub struct Learner<B: AutodiffBackend>
 where
     B::InnerBackend: BackendOps,
 {
-    /// The network.
     pub network: Network<B>,
-    /// Its optimizer.
     pub optimizer: AdamW<B::InnerBackend>,
-    /// Factor on the loss.
     pub loss_scale: LossScale,
-    /// Where it computes.
     pub rank: Rank<B>,
     precision: Precision,
     objective: Objective,
@@ -38,19 +34,19 @@ where
     settled_at: Instant,
 }
 
-/// A step whose results the device has not been asked for.
+/// A launched step whose results have not been read.
 #[derive(Debug)]
 struct UnderWay {
     epoch: usize,
     step: usize,
     learning_rate: f64,
     data_wait: Duration,
-    /// The loss and, where it guards the step, the sum of the gradients' squares.
+    /// The loss and, in guarded steps, the sum of the squared gradients.
     results: Scalars,
     scale: f32,
 }
 
-/// An optimization step to take, with its patches.
+/// Input of an optimization step.
 #[derive(Debug)]
 pub struct StepInput {
     /// Epoch, from 1.
@@ -59,14 +55,14 @@ pub struct StepInput {
     pub step: usize,
     pub learning_rate: f64,
     pub batch: Batch,
-    /// Which part of the step's patches these are, from 0 to 1.
+    /// Fraction of the step's patches that are in `batch`, 0 to 1.
     pub share: f64,
     /// Time that the step waited for its batch.
     pub data_wait: Duration,
 }
 
 impl StepInput {
-    /// Shares the patches, at least one for each; all else is the same.
+    /// Splits the patches into `shares` parts of at least one patch each; everything else is copied.
     pub fn split(self, shares: usize) -> Vec<Self> {
         let patches = self.batch.shape[0] as f64;
         let batches = self.batch.split(shares).into_iter();
@@ -85,7 +81,6 @@ where
     B: AutodiffBackend + DifferentiableOps,
     B::InnerBackend: BackendOps,
 {
-    /// A learner at rest.
     pub fn new(
         network: Network<B>,
         optimizer: AdamW<B::InnerBackend>,
@@ -106,7 +101,7 @@ where
         }
     }
 
-    /// Starts a step, without waiting for the device.
+    /// Starts a step without waiting for the device.
     pub fn start(mut self, input: StepInput) -> Self {
         let loss = self.loss(input.batch).mul_scalar(input.share);
         let (scaled, scale) = match self.precision {
@@ -140,7 +135,7 @@ where
         self
     }
 
-    /// Waits for the oldest step, if more than so many are under way: with one left, the device always has work.
+    /// Waits for the oldest launched step if more than `left` steps are launched; with 1, the device always has work.
     ///
     /// **Errors**: [`FitError::Diverged`].
     pub fn finish(&mut self, left: usize) -> Result<Option<StepReport>, FitError> {
@@ -151,7 +146,7 @@ where
         oldest.map(|oldest| self.report(oldest)).transpose()
     }
 
-    /// Starts the clock anew after a pause.
+    /// Restarts the clock of the step duration after a pause.
     pub fn restart_clock(&mut self) {
         self.settled_at = Instant::now();
     }

@@ -1,4 +1,4 @@
-//! Which process trains in a run directory.
+//! The lock of a run directory.
 
 use std::fs::{File, TryLockError};
 use std::io::ErrorKind;
@@ -11,11 +11,11 @@ use super::FitError;
 /// Locked while a process trains in the directory.
 const LOCK_FILE: &str = ".lock";
 
-/// Who only looks whether a run is locked holds its lock for a moment.
+/// A process that only checks the lock holds it for a moment, so that locking is attempted several times.
 const LOCK_ATTEMPTS: usize = 5;
 const LOCK_PAUSE: Duration = Duration::from_millis(10);
 
-/// Makes a run directory this process's own, until the file that is returned is closed.
+/// Locks a run directory for this process, until the returned file is closed.
 ///
 /// **Errors**: [`FitError::Busy`] while another process trains in it; a directory that cannot be written.
 pub fn occupy(run_dir: &Path) -> Result<File, FitError> {
@@ -31,7 +31,7 @@ pub fn occupy(run_dir: &Path) -> Result<File, FitError> {
         match file.try_lock() {
             Ok(()) => return Ok(file),
             Err(TryLockError::WouldBlock) => thread::sleep(LOCK_PAUSE),
-            // Some network file systems have no locks.
+            // Some network file systems do not support locks.
             Err(TryLockError::Error(error)) if error.kind() == ErrorKind::Unsupported => {
                 return Ok(file);
             }

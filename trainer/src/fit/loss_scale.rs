@@ -1,20 +1,20 @@
-//! The factor that keeps small gradients from vanishing in half precision.
+//! The loss scale of mixed precision: a factor that keeps small gradients from vanishing.
 
-/// Scale at the start.
+/// Initial scale.
 const START: f32 = 65536.0;
 /// Steps without overflow before the scale doubles.
 const PATIENCE: u32 = 2000;
-/// A scale below this helps nothing: the training diverges.
+/// Smallest useful scale; below it the training has diverged.
 const LEAST: f32 = 1.0 / 1024.0;
-/// Highest scale: the loss itself must stay finite.
+/// Largest scale; the scaled loss has to stay finite.
 const MOST: f32 = 16_777_216.0;
 
-/// A dynamic loss scale: halved where gradients overflow, doubled after 2000 steps without.
+/// A dynamic loss scale: halved when gradients overflow, doubled after 2000 steps without overflow.
 ///
 /// **Source**: Micikevicius et al. 2018; PyTorch `GradScaler`.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct LossScale {
-    /// What the loss of the next step is multiplied by.
+    /// Factor on the loss of the next step.
     pub scale: f32,
     quiet_steps: u32,
 }
@@ -26,7 +26,7 @@ impl Default for LossScale {
 }
 
 impl LossScale {
-    /// Goes on with a scale.
+    /// Starts with this scale.
     pub fn new(scale: f32) -> Self {
         Self {
             scale,
@@ -34,10 +34,10 @@ impl LossScale {
         }
     }
 
-    /// Learns how a step went that used `scale`; whether there is any use in going on.
+    /// Adapts the scale to the result of a step that used `scale`. Returns false where the training has diverged.
     pub fn learn(&mut self, scale: f32, overflow: bool) -> bool {
         if overflow {
-            // Steps under way with the same scale overflow too, and count once.
+            // Other launched steps with the same scale overflow as well; they count once.
             self.scale = self.scale.min(scale / 2.0);
             self.quiet_steps = 0;
         } else {

@@ -1,4 +1,4 @@
-//! Whether a training fits in memory, found out before it starts.
+//! Checks before the start whether a training fits in memory.
 
 use vesal_network::NetworkConfig;
 
@@ -8,12 +8,13 @@ use super::{FitError, FitRequest, TrainDevice};
 use crate::memory::{self, CaseSize, CasesMemory, HostMemory, StepMemory};
 use crate::precision::Precision;
 
-/// Checks that steps fit their devices, and the cases the machine.
+/// Checks that steps fit on their devices, and cases in the host's memory.
 ///
-/// **Definition**: [`StepMemory`] against what is free on each device; cases by the headers of their files, after
-/// resampling, without cropping. A device or system that does not tell its memory is trusted.
+/// **Definition**: [`StepMemory`] has to fit in the free memory of each device. The size of cases is estimated from the
+/// headers of their files, after resampling and without cropping. A device or system that does not report its memory is
+/// not checked.
 ///
-/// **Errors**: [`FitError::Memory`], or a GPU that is not there.
+/// **Errors**: [`FitError::Memory`], or a GPU that does not exist.
 pub fn check(request: &FitRequest, plans: &Plans) -> Result<(), FitError> {
     let devices = request.devices.all();
     let train = &plans.train;
@@ -46,17 +47,15 @@ pub fn check(request: &FitRequest, plans: &Plans) -> Result<(), FitError> {
     })
 }
 
-/// The steps of a plan.
+/// Memory demand of the steps of a plan.
 #[derive(Debug, Clone, Copy)]
 struct Demand<'a> {
     network: &'a NetworkConfig,
     patch: [usize; 3],
     images: usize,
     crops: usize,
-    /// Devices that share the patches.
     devices: usize,
     precision: Precision,
-    /// Whether the weights are averaged.
     averages: bool,
 }
 
@@ -96,7 +95,7 @@ impl Demand<'_> {
         })))
     }
 
-    /// The most patches that fit, or else the largest patch by shortening its longest side.
+    /// The largest number of patches that fits; if not even one does, a single smaller patch.
     fn suggestion(&self, patches: usize, fits: impl Fn([usize; 3], usize) -> bool) -> Suggestion {
         let fewer = (1..patches).rev().find(|&fewer| fits(self.patch, fewer));
         if let Some(fewer) = fewer {
@@ -121,7 +120,7 @@ impl Demand<'_> {
     }
 }
 
-/// The first patch that fits while the longest side is made shorter by what the network halves.
+/// The first patch that fits when its longest side is reduced repeatedly, by the network's stride each time.
 fn smaller_patch(
     network: &NetworkConfig,
     mut patch: [usize; 3],
@@ -196,7 +195,7 @@ mod tests {
             found.suggestion,
             Suggestion::Plan(vec!["num_crops_per_image=2".to_owned()])
         );
-        // Two devices take half of it each; the setting is for both.
+        // Each of two devices takes half of the patches; the setting is for both together.
         let shared = Demand {
             devices: 2,
             crops: 8,

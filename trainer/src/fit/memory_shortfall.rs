@@ -1,4 +1,4 @@
-//! What a training lacks of memory, and what would fit.
+//! Errors about insufficient memory, with settings that would fit.
 
 use std::fmt;
 
@@ -20,20 +20,18 @@ pub struct MemoryShortfall {
     pub patches: usize,
     /// Patch in voxels.
     pub patch: [usize; 3],
-    /// What else takes the memory.
     pub cases: CasesInMemory,
-    /// Bytes that are needed, an estimate.
+    /// Estimated demand in bytes.
     pub needed: u64,
-    /// Bytes that are free.
+    /// Free memory in bytes.
     pub present: u64,
     pub suggestion: Suggestion,
 }
 
-/// Cases that take memory beside a step.
+/// Cases that take memory in addition to a step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct CasesInMemory {
     pub count: usize,
-    /// Their bytes.
     pub bytes: u64,
 }
 
@@ -46,13 +44,13 @@ impl fmt::Display for CasesInMemory {
     }
 }
 
-/// What would fit the memory.
+/// A change that makes the training fit.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Suggestion {
     Plan(Vec<String>),
     /// No patch fits; a smaller network might.
     Network,
-    /// The cases alone take more.
+    /// The cases alone exceed the memory.
     Memory,
 }
 

@@ -1,4 +1,4 @@
-//! Metrics as comma-separated values, for people to plot.
+//! Metrics as comma-separated values.
 
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Write};
@@ -16,7 +16,7 @@ pub const METRICS_FILE: &str = "metrics.csv";
 /// Dice of every validation.
 pub const VALIDATION_FILE: &str = "validation.csv";
 
-/// Bytes at the end of a table that tell how things are lately.
+/// Bytes at the end of a table from which the recent pace is read.
 const TAIL: u64 = 4096;
 
 /// The metrics files of a run.
@@ -28,7 +28,7 @@ pub struct Metrics {
 }
 
 impl Metrics {
-    /// Opens the files and drops the rows of steps and validations after `position`, which come again.
+    /// Opens the files and removes the rows of steps and validations after `position`, which will be repeated.
     ///
     /// **Errors**: [`FitError::Io`] and [`FitError::Write`].
     pub fn open(run_dir: &Path, labels: Vec<String>, position: Position) -> Result<Self, FitError> {
@@ -98,18 +98,18 @@ impl Metrics {
     }
 }
 
-/// How fast a run is lately, and its last step.
+/// Recent pace of a run, and its last step.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Pace {
     /// Epoch of the last step, from 1.
     pub epoch: usize,
-    /// The last step in it, from 1.
+    /// Step in the epoch, from 1.
     pub step: usize,
-    /// Median time of a step over the last rows.
+    /// Median duration of a step over the last rows.
     pub step_seconds: f64,
 }
 
-/// Reads the pace of a run off its metrics; none before the first step.
+/// Reads the pace of a run from its metrics; `None` before the first step.
 pub fn pace(run_dir: &Path) -> Option<Pace> {
     let tail = tail(&run_dir.join(METRICS_FILE))?;
     let rows: Vec<Vec<f64>> = tail
@@ -127,7 +127,7 @@ pub fn pace(run_dir: &Path) -> Option<Pace> {
     })
 }
 
-/// Mean time of the last validations of a run, in seconds.
+/// Mean duration of the last validations of a run, in seconds.
 pub fn validation_seconds(run_dir: &Path) -> Option<f64> {
     let tail = tail(&run_dir.join(VALIDATION_FILE))?;
     let rows = tail
@@ -163,7 +163,7 @@ struct Table {
 }
 
 impl Table {
-    /// Opens a table for appending and keeps the rows that `keep` is sure about; a row cut off by a crash is dropped.
+    /// Opens a table for appending and keeps the rows that `keep` accepts; an incomplete last row is removed.
     fn open(
         path: PathBuf,
         header: &str,
@@ -203,7 +203,7 @@ impl Table {
     }
 }
 
-/// A name as one field.
+/// A name as one field, quoted if needed.
 fn quoted(name: &str) -> String {
     if name.contains([',', '"']) {
         format!("\"{}\"", name.replace('"', "\"\""))

@@ -1,10 +1,9 @@
 //! Training of one fold: from cases and plans to the best weights and a run record.
 //!
-//! A run directory holds `checkpoint.safetensors` (everything that a later start needs to go on where this one was),
-//! `weights.safetensors` (the best weights so far, with their score by case), `metrics.csv` and `validation.csv`, as
-//! `events.out.tfevents.*` the same for TensorBoard, and, once finished, `scores.json` and `run.json`. Every file is
-//! replaced in one step, so that a killed process leaves none half-written, and
-//! starting the same run again resumes it.
+//! A run directory contains `checkpoint.safetensors` (the state to resume from), `weights.safetensors` (the best
+//! weights so far, with their scores by case), `metrics.csv` and `validation.csv`, the same values for TensorBoard in
+//! `events.out.tfevents.*`, and, once finished, `scores.json` and `run.json`. Tensor files and records are replaced
+//! atomically, so that a killed process leaves no incomplete ones, and starting the same run again resumes it.
 
 mod average;
 mod bench;
@@ -58,11 +57,11 @@ use plans::Plans;
 use rank::Ranks;
 use training::train;
 
-/// Trains one fold, or goes on with it where an earlier call stopped.
+/// Trains one fold, or resumes its training where an earlier call stopped.
 ///
-/// A finished run returns its score at once.
+/// For a finished run, it returns the score immediately.
 ///
-/// **Errors**: [`FitError`]; what was checkpointed before stays.
+/// **Errors**: [`FitError`]; checkpoints are kept.
 pub fn run(request: &FitRequest, observer: &mut dyn FitObserver) -> Result<FitOutcome, FitError> {
     let plans = Plans::read(request)?;
     let _occupied = lock::occupy(&request.run_dir)?;

@@ -1,4 +1,4 @@
-//! Networks at the start, and copies of them.
+//! Initialization and copies of networks.
 
 use std::sync::{Mutex, PoisonError};
 
@@ -8,13 +8,13 @@ use burn::tensor::backend::{AutodiffBackend, Backend};
 use vesal_models::Network;
 use vesal_network::{ConfigError, NetworkConfig};
 
-/// Builds a network whose weights follow from the seed.
+/// Builds a network with random weights from the seed.
 pub fn initialize<B: AutodiffBackend>(
     config: &NetworkConfig,
     seed: u64,
     device: &B::Device,
 ) -> Result<Network<B>, ConfigError> {
-    // The generator belongs to the whole process: two trainings must not draw from it at once.
+    // The generator belongs to the whole process; concurrent trainings must not draw from it at the same time.
     static GENERATOR: Mutex<()> = Mutex::new(());
     let _drawing = GENERATOR.lock().unwrap_or_else(PoisonError::into_inner);
     B::seed(device, seed);
@@ -28,7 +28,7 @@ pub fn copy_to<B: AutodiffBackend>(network: Network<B>, device: &B::Device) -> N
     network.map(&mut Copy { device })
 }
 
-/// Copies weights into memory without padding between rows; draws them before, if they are used for the first time.
+/// Copies weights into memory without padding between rows; lazily initialized weights are drawn first.
 struct Copy<'a, D> {
     device: &'a D,
 }

@@ -1,28 +1,27 @@
-//! Reports of a training while it runs.
+//! Events of a training.
 
 use std::time::Duration;
 
 use vesal_bundle::case_scores::CaseScore;
 use vesal_bundle::run_record::Score;
 
-/// The extent of a training, once its cases are loaded.
+/// Extent of a training, reported once its cases are loaded.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Start {
-    /// Epochs in all.
     pub num_epochs: usize,
     /// Optimization steps per epoch.
     pub steps_per_epoch: usize,
-    /// Cases trained on.
+    /// Number of training cases.
     pub training_cases: usize,
-    /// Cases held out.
+    /// Number of held-out cases.
     pub validation_cases: usize,
-    /// Cases in memory; the others are read again whenever they are needed.
+    /// Number of cases in memory; the others are read again whenever they are needed.
     pub kept_cases: usize,
-    /// Memory that they take, in bytes.
+    /// Memory of the kept cases in bytes.
     pub kept_bytes: u64,
-    /// Parameters of the network.
+    /// Number of parameters of the network.
     pub parameters: usize,
-    /// Epochs and steps of the next epoch that an earlier call has done; none: a fresh start.
+    /// Finished epochs, and finished steps of the next epoch, of an earlier call; `None` for a new training.
     pub resumed_after: Option<(usize, usize)>,
 }
 
@@ -34,26 +33,24 @@ pub struct StepReport {
     pub step: usize,
     /// Loss before the step.
     pub loss: f32,
-    /// Learning rate of the step.
     pub learning_rate: f64,
-    /// Wall time of the step, waiting for data included.
+    /// Wall time of the step, including the wait for data.
     pub duration: Duration,
-    /// Time for which its patches were waited for: the device may have had work meanwhile.
+    /// Time for which the step waited for its patches; the device may have had work meanwhile.
     pub data_wait: Duration,
 }
 
 #[derive(Debug, Clone, PartialEq)]
 pub struct ValidationReport {
     pub score: Score,
-    /// The same for every case.
+    /// Scores of every case.
     pub cases: Vec<CaseScore>,
-    /// Whether it is the best so far.
+    /// Whether this validation is the best so far.
     pub best: bool,
-    /// Wall time.
     pub duration: Duration,
 }
 
-/// Watches a training. Every method does nothing unless it is overridden.
+/// Receives the events of a training. All methods are no-ops by default.
 pub trait FitObserver {
     /// A case was read and preprocessed: `done` of `total`.
     fn loading(&mut self, done: usize, total: usize) {
@@ -70,7 +67,7 @@ pub trait FitObserver {
         let _ = report;
     }
 
-    /// A validation case was scored: `done` of `total`; called with 0 before the first.
+    /// A validation case was scored: `done` of `total`; called with 0 before the first case.
     fn validating(&mut self, epoch: usize, done: usize, total: usize) {
         let _ = (epoch, done, total);
     }
@@ -79,12 +76,12 @@ pub trait FitObserver {
         let _ = report;
     }
 
-    /// A checkpoint was written after `epochs` epochs and `steps` steps of the next.
+    /// A checkpoint was written after `epochs` epochs and `steps` steps of the next epoch.
     fn checkpointed(&mut self, epochs: usize, steps: usize) {
         let _ = (epochs, steps);
     }
 
-    /// Something that the reader should know and that does not stop the training.
+    /// A message that does not stop the training.
     fn warning(&mut self, message: &str) {
         let _ = message;
     }

@@ -11,13 +11,13 @@ use vesal_kernels::{AdamWStep, BackendOps, Moments};
 
 use crate::algorithms::Optimizer;
 
-/// What the optimizer remembers of a parameter: running means of its gradient and of the gradient's square.
+/// Moments of a parameter: running means of its gradient and of the squared gradient.
 pub type State<B> = [FloatTensor<B>; 2];
 
 /// AdamW, see [`Optimizer::AdamW`].
 #[derive(Debug)]
 pub struct AdamW<B: BackendOps> {
-    /// Of every parameter that had a gradient.
+    /// States of the parameters that had a gradient.
     pub states: HashMap<ParamId, State<B>>,
     pub time: u32,
     betas: [f32; 2],
@@ -27,7 +27,7 @@ pub struct AdamW<B: BackendOps> {
 }
 
 impl<B: BackendOps> AdamW<B> {
-    /// An optimizer before its first step, which limits the norm of all gradients together if asked to.
+    /// An optimizer before its first step; `max_norm` limits the norm of all gradients together.
     pub fn new(optimizer: Optimizer, weight_decay: f64, max_norm: Option<f64>) -> Self {
         let Optimizer::AdamW { betas, epsilon } = optimizer;
         Self {
@@ -40,10 +40,10 @@ impl<B: BackendOps> AdamW<B> {
         }
     }
 
-    /// Takes a step with gradients of the loss times `1 / gradient_factor`.
+    /// Performs a step with gradients of the loss times `1 / gradient_factor`.
     ///
-    /// With `guarded`, and where the norm is limited, nothing changes where any gradient is infinite or not a number;
-    /// the sum of the gradients' squares is returned, which shows whether the step has to be [undone](Self::undo).
+    /// With `guarded`, or a limited norm, the step changes nothing if any gradient is infinite or NaN. The returned sum
+    /// of squared gradients shows whether the step has to be [undone](Self::undo).
     pub fn step<A, N>(
         &mut self,
         rate: f64,
@@ -93,13 +93,13 @@ impl<B: BackendOps> AdamW<B> {
         (network, guard)
     }
 
-    /// Forgets a step that changed nothing.
+    /// Uncounts a step that changed nothing.
     pub fn undo(&mut self) {
         self.time = self.time.saturating_sub(1);
     }
 }
 
-/// Takes parameters out of a network, so that no other reference exists and they are updated in place.
+/// Takes the parameters out of a network, so that no other reference exists and they are updated in place.
 struct GradientCollector<'a, A: AutodiffBackend, B: Backend> {
     gradients: GradientsParams,
     states: &'a mut HashMap<ParamId, State<B>>,
@@ -120,7 +120,7 @@ impl<A: AutodiffBackend<InnerBackend = B>, B: BackendOps> ModuleMapper<A>
         let weights = tensor.inner().into_primitive().tensor();
         let [first, second] = self.states.remove(&id).unwrap_or_else(|| {
             let (shape, device) = (weights.shape(), B::float_device(&weights));
-            // Made flat, because backends may pad the rows of other tensors.
+            // Flattened, because backends may pad the rows of other tensors.
             let zeros = || {
                 let flat = Tensor::<B, 1>::zeros([shape.num_elements()], &device);
                 B::float_reshape(flat.into_primitive().tensor(), shape.clone())
@@ -142,7 +142,7 @@ impl<A: AutodiffBackend<InnerBackend = B>, B: BackendOps> ModuleMapper<A>
     }
 }
 
-/// Puts updated parameters back.
+/// Puts the updated parameters back.
 struct ParameterUpdater<B: Backend> {
     weights: HashMap<ParamId, FloatTensor<B>>,
 }

@@ -1,4 +1,4 @@
-//! The plans that a training runs under.
+//! The plans of a training.
 
 use std::path::Path;
 
@@ -14,11 +14,10 @@ use crate::train_plan::{self, TrainPlan};
 /// Both plans, checked against each other, and the digests that identify the training.
 #[derive(Debug, Clone)]
 pub struct Plans {
-    /// What deployment needs as well.
+    /// Decisions that deployment needs as well.
     pub deploy: DeployPlan,
-    /// What only training needs.
+    /// Decisions that only training needs.
     pub train: TrainPlan,
-    /// The algorithm that the train plan is for.
     pub algorithm: &'static Algorithm,
     pub identity: Identity,
 }
@@ -50,7 +49,7 @@ impl Plans {
             .iter()
             .map(|case| format!("{} {:?}\n", case.fold, case.id))
             .collect();
-        // What only ends a training may change while it goes on.
+        // Settings that only end a training early may change between its starts.
         let mut lasting = train.clone();
         for setting in settings::all() {
             if let Some(neutralize) = setting.definition().same_run {

@@ -1,4 +1,4 @@
-//! Predicting held-out cases again with the best weights of a run.
+//! Predicts held-out cases with the best weights of a run.
 
 use burn::backend::Autodiff;
 use burn::module::AutodiffModule;
@@ -18,7 +18,7 @@ use super::{FitError, FitRequest, TrainDevice, tensor_file};
 use crate::dataset::{TrainingCase, load_validation};
 use crate::validate::{BurnPredictor, segment};
 
-/// A held-out case with what the best weights make of it.
+/// A held-out case with the prediction of the best weights.
 #[derive(Debug)]
 pub struct HeldOut<'a> {
     pub case: &'a TrainingCase,
@@ -26,13 +26,13 @@ pub struct HeldOut<'a> {
     pub truth: LabelMap,
     /// Predicted labels on the same grid.
     pub prediction: LabelMap,
-    /// Epoch, from 1, of the weights.
+    /// Epoch (from 1) of the weights.
     pub epoch: usize,
 }
 
-/// Predicts cases of the fold that a run holds out, as its validations do, and hands each to `take`.
+/// Predicts cases of the fold that a run holds out, as its validations do, and passes each to `take`.
 ///
-/// **Errors**: [`FitError`]; [`FitError::OtherRun`] where the weights are of another training than the request.
+/// **Errors**: [`FitError`]; [`FitError::OtherRun`] where the weights belong to another training than the request.
 pub fn predict_held_out(
     request: &FitRequest,
     names: &[&str],
@@ -73,7 +73,7 @@ pub fn predict_held_out(
     }
 }
 
-/// What to predict, with what.
+/// Input of the predictions.
 struct Job<'a> {
     request: &'a FitRequest,
     plans: &'a Plans,

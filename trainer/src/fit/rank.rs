@@ -1,4 +1,4 @@
-//! The devices of a training, and sums over them.
+//! Devices of a training, and sums over them.
 
 use std::collections::HashMap;
 
@@ -16,14 +16,14 @@ use super::{FitError, TrainDevice};
 pub struct Rank<B: AutodiffBackend> {
     pub name: TrainDevice,
     pub device: B::Device,
-    /// Its part in sums over all of them; none where it is the only one.
+    /// Its part of the sums over all devices; `None` for a single device.
     pub reduction: Option<Box<dyn Reduction<B::InnerBackend>>>,
 }
 
 /// All devices of a training.
 #[derive(Debug)]
 pub struct Ranks<B: AutodiffBackend> {
-    /// The one that also validates, and whose state is kept.
+    /// The device that also validates, and whose state is kept.
     pub first: Rank<B>,
     pub others: Vec<Rank<B>>,
 }
@@ -40,7 +40,7 @@ impl<B: AutodiffBackend> Ranks<B> {
         }
     }
 
-    /// Checks that a step's patches suffice for all devices.
+    /// Checks that a step has a patch for each device.
     ///
     /// **Errors**: [`FitError::Shares`].
     pub fn check_shares(&self, patches: usize) -> Result<(), FitError> {
@@ -53,14 +53,14 @@ impl<B: AutodiffBackend> Ranks<B> {
 }
 
 impl<B: AutodiffBackend> Rank<B> {
-    /// Makes sure that everything computed so far gets to the device, without waiting for that.
+    /// Submits all operations so far to the device, without waiting.
     pub fn flush(&self) {
         if let Some(reduction) = &self.reduction {
             reduction.flush();
         }
     }
 
-    /// Waits until everything computed so far is with the device, not until it is done.
+    /// Waits until all operations so far are submitted to the device, but not until they are finished.
     pub fn wait_for_launches(&self) {
         if let Some(reduction) = &self.reduction {
             reduction.wait_for_launches();
@@ -97,7 +97,7 @@ impl<B: AutodiffBackend> Rank<B> {
     }
 }
 
-/// Takes gradients out, in the order of the network's parameters.
+/// Takes out the gradients in the order of the network's parameters.
 struct GradientsToSum<'a, B: Backend> {
     gradients: &'a mut GradientsParams,
     ids: Vec<ParamId>,
@@ -113,7 +113,7 @@ impl<A: AutodiffBackend<InnerBackend = B>, B: Backend> ModuleVisitor<A> for Grad
     }
 }
 
-/// Puts sums in the place of the gradients.
+/// Replaces the gradients by their sums.
 struct SummedGradients<'a, B: Backend> {
     sums: HashMap<ParamId, FloatTensor<B>>,
     gradients: &'a mut GradientsParams,

@@ -1,4 +1,4 @@
-//! What a run directory says about the training in it.
+//! State of the training in a run directory.
 
 use std::path::{Path, PathBuf};
 
@@ -15,16 +15,14 @@ use super::tensor_file::{self, TensorFileError};
 use super::{FitError, FitRequest};
 use crate::relative;
 
-/// What an earlier call left.
+/// State that an earlier call left.
 #[derive(Debug)]
 pub struct ResumeState {
-    /// Its latest state.
     pub checkpoint: CheckpointHead,
-    /// Score of its best weights.
     pub best: Option<Score>,
 }
 
-/// Finds what an earlier call left in an occupied directory; without a checkpoint, what little it may have left is removed.
+/// Reads the state that an earlier call left in a locked directory; without a checkpoint, its other files are removed.
 ///
 /// **Errors**: [`FitError::OtherRun`] for the state of another training; unreadable or irremovable files.
 pub fn find_resume_state(
@@ -70,7 +68,7 @@ pub fn find_resume_state(
     Ok(Some(ResumeState { checkpoint, best }))
 }
 
-/// The score of a finished run in an occupied directory, which needs no checkpoint for it.
+/// The score of a finished run in a locked directory; its checkpoint may be absent.
 ///
 /// **Errors**: [`FitError::OtherRun`] for another training; unreadable weights.
 pub fn find_finished(run_dir: &Path, identity: &Identity) -> Result<Option<Score>, FitError> {
@@ -90,7 +88,8 @@ pub fn find_finished(run_dir: &Path, identity: &Identity) -> Result<Option<Score
     }
 }
 
-/// How well the best weights of a run, finished or not, predict each case that it held out; `None` where it has none.
+/// The scores of a run's best weights on each case that it held out, for finished and unfinished runs; `None` where
+/// there are no scores.
 ///
 /// **Errors**: the weights cannot be read.
 pub fn scores(run_dir: &Path) -> Result<Option<CaseScores>, TensorFileError> {
@@ -106,14 +105,14 @@ pub fn scores(run_dir: &Path) -> Result<Option<CaseScores>, TensorFileError> {
         }))
 }
 
-/// Scores by case, and whose they are.
+/// Scores by case, and the run that they belong to.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RunScores {
     pub run: RunId,
     pub scores: CaseScores,
 }
 
-/// Names of the labels that any case was scored for: these first, in their order.
+/// Names of labels: those of `first`, then further ones that any case was scored for.
 pub fn label_names(first: &[String], scores: &[RunScores]) -> Vec<String> {
     let mut names = first.to_vec();
     let cases = scores.iter().flat_map(|run| &run.scores.cases);
@@ -125,7 +124,7 @@ pub fn label_names(first: &[String], scores: &[RunScores]) -> Vec<String> {
     names
 }
 
-/// Cases with the runs that held them out, the worst first; those without any label last.
+/// Cases with the runs that held them out, the worst first; cases without any label last.
 pub fn worst_first(scores: &[RunScores]) -> Vec<(&RunId, &CaseScore)> {
     let mut cases: Vec<_> = scores
         .iter()
@@ -136,7 +135,7 @@ pub fn worst_first(scores: &[RunScores]) -> Vec<(&RunId, &CaseScore)> {
     cases
 }
 
-/// Removes what a killed process was writing: files that never got their names.
+/// Removes temporary files of a killed process.
 fn remove_parts(run_dir: &Path) -> std::io::Result<()> {
     for entry in std::fs::read_dir(run_dir)? {
         let entry = entry?;
@@ -162,7 +161,7 @@ fn remove_parts(run_dir: &Path) -> std::io::Result<()> {
     Ok(())
 }
 
-/// What differs between two trainings.
+/// The part in which two trainings differ; `None` where they are the same.
 pub fn difference(found: &Identity, expected: &Identity) -> Option<&'static str> {
     [
         (found.fold != expected.fold, "fold"),
@@ -174,7 +173,7 @@ pub fn difference(found: &Identity, expected: &Identity) -> Option<&'static str>
     .find_map(|(differs, what)| differs.then_some(what))
 }
 
-/// Writes the run record: from now on the run is finished.
+/// Writes the run record, which marks the run as finished.
 ///
 /// **Errors**: a file that the record names cannot be read, or the record cannot be written.
 pub fn write_record(
@@ -195,7 +194,7 @@ pub fn write_record(
     let burn = burn_store::SafetensorsStore::default_metadata();
     let versions = [
         ("vesal-trainer", Some(env!("CARGO_PKG_VERSION"))),
-        // Burn's crates have one version; this is the one that says it.
+        // Burn's crates share one version; this crate is the one that exposes it.
         ("burn", burn.get("version").map(String::as_str)),
         ("burn-backend", Some(backend)),
     ];
@@ -216,7 +215,7 @@ pub fn write_record(
     Ok(record.write(&run_dir.join(run_record::FILE_NAME))?)
 }
 
-/// Names a file relative to a directory, with forward slashes.
+/// The path of a file relative to a directory, with forward slashes.
 fn relative(directory: &Path, file: &Path) -> Result<String, FitError> {
     let absolute = |path: &Path| {
         path.canonicalize().map_err(|source| FitError::Io {

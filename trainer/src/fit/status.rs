@@ -1,4 +1,4 @@
-//! How far a run is, from the files of its directory.
+//! Progress of a run, from the files of its directory.
 
 use std::path::Path;
 
@@ -13,19 +13,17 @@ use crate::algorithms::{self, UnknownAlgorithm};
 use crate::dataset::Sampler;
 use crate::train_plan::TrainPlan;
 
-/// How long a run is, as planned.
+/// Planned length of a run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Extent {
-    /// Epochs in all.
     pub num_epochs: usize,
-    /// Optimization steps per epoch.
     pub steps_per_epoch: usize,
     /// Epochs, from 1, after which the network is validated.
     pub validations: Vec<usize>,
 }
 
 impl Extent {
-    /// The extent of a training on so many cases.
+    /// The planned length of a training on `cases` cases.
     ///
     /// **Errors**: [`UnknownAlgorithm`].
     pub fn new(
@@ -41,7 +39,7 @@ impl Extent {
         })
     }
 
-    /// Seconds from a position to the end, if nothing ends the training early.
+    /// Estimated seconds from a position to the end of all epochs.
     fn seconds_left(&self, done: Position, step_seconds: f64, validation_seconds: f64) -> f64 {
         let all = self.num_epochs * self.steps_per_epoch;
         let steps = all.saturating_sub(done.epochs * self.steps_per_epoch + done.steps);
@@ -54,13 +52,12 @@ impl Extent {
     }
 }
 
-/// How far a run is.
+/// Progress of a run.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RunStatus {
     pub epoch: usize,
-    /// Steps done in the next epoch.
+    /// Finished steps of the next epoch.
     pub step: usize,
-    /// Epochs in all.
     pub num_epochs: usize,
     /// Best mean Dice so far.
     pub best_dice: Option<f64>,
@@ -68,15 +65,15 @@ pub struct RunStatus {
     pub best_epoch: Option<usize>,
     /// Whether `run.json` is written.
     pub finished: bool,
-    /// Whether a process trains here now.
+    /// Whether a process trains in the directory now.
     pub running: bool,
-    /// Steps per second lately.
+    /// Recent steps per second.
     pub steps_per_second: Option<f64>,
-    /// Seconds that the rest takes at this pace, if nothing ends the training early.
+    /// Estimated seconds to the end of all epochs.
     pub seconds_left: Option<f64>,
 }
 
-/// The state of a run in a word.
+/// The state of a run in one word.
 pub fn state(status: Option<&RunStatus>) -> &'static str {
     match status {
         None => "to do",
@@ -86,8 +83,8 @@ pub fn state(status: Option<&RunStatus>) -> &'static str {
     }
 }
 
-/// Tells how far the run of this directory is: where it goes on from, or while it runs where it is. `None` if none was
-/// started there, or its files cannot be read.
+/// Reads the progress of the run in a directory: where it resumes from, or its current position while it runs. `None`
+/// if none was started there, or its files cannot be read.
 pub fn status(run_dir: &Path, extent: Option<&Extent>) -> Option<RunStatus> {
     let running = is_occupied(run_dir);
     let checkpoint: Option<CheckpointHead> =
@@ -105,7 +102,7 @@ pub fn status(run_dir: &Path, extent: Option<&Extent>) -> Option<RunStatus> {
     let pace = metrics::pace(run_dir);
     let (checked, planned) = match &checkpoint {
         Some(head) => (head.position, Some(head.num_epochs)),
-        // A finished run may have come here without its checkpoint.
+        // A finished run may have been copied here without its checkpoint.
         None if finished => {
             let scores = CaseScores::read(&run_dir.join(case_scores::FILE_NAME)).ok()?;
             let epochs = scores.epochs_trained;
@@ -137,7 +134,7 @@ pub fn status(run_dir: &Path, extent: Option<&Extent>) -> Option<RunStatus> {
     })
 }
 
-/// Where the last step of a metrics file leaves a run.
+/// The position after the last step of a metrics file.
 fn position(pace: Pace, extent: Option<&Extent>) -> Position {
     match extent.is_some_and(|extent| pace.step >= extent.steps_per_epoch) {
         true => Position {

@@ -1,4 +1,4 @@
-//! Networks and optimizer states as safetensors files: tensors by module path, facts as JSON in the metadata.
+//! Networks and optimizer states as safetensors files: tensors by module path, and JSON metadata.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -13,54 +13,41 @@ use thiserror::Error;
 use vesal_files::atomic::{self, AtomicError};
 use vesal_files::regular;
 
-/// Key of the facts in the metadata.
+/// Key of the JSON in the file's metadata.
 const HEAD_KEY: &str = "vesal";
-/// Largest header that is read.
 const MAX_HEADER_BYTES: u64 = 64 << 20;
 
-/// Why a tensor file cannot be read or written.
 #[derive(Debug, Error)]
 pub enum TensorFileError {
     #[error("cannot read `{}`", path.display())]
-    Read {
-        path: PathBuf,
-        /// What the system answered.
-        source: io::Error,
-    },
-    /// The file cannot be put in its place.
+    Read { path: PathBuf, source: io::Error },
     #[error(transparent)]
     Write(#[from] AtomicError),
-    /// The bytes are not safetensors.
+    /// The file is not safetensors.
     #[error("`{}` is not a readable safetensors file", path.display())]
     Format {
         path: PathBuf,
-        /// The rule that it breaks.
         source: SafeTensorError,
     },
-    /// The header is absent, overlong, or lacks what a training writes there.
+    /// The header is absent, too long, or lacks the JSON of a training.
     #[error("`{}` was not written by a training: its header lacks the entry `{HEAD_KEY}`", path.display())]
     Head { path: PathBuf },
     /// A tensor is missing.
     #[error("`{}` has no tensor `{tensor}`", path.display())]
-    Missing {
-        path: PathBuf,
-        /// Name of the tensor.
-        tensor: String,
-    },
-    /// A tensor of another shape or type.
+    Missing { path: PathBuf, tensor: String },
+    /// A tensor has another shape or type.
     #[error("tensor `{tensor}` of `{}` is {found}, expected {expected}", path.display())]
     Tensor {
         path: PathBuf,
-        /// Name of the tensor.
         tensor: String,
-        /// Its type and shape.
+        /// Type and shape in the file.
         found: String,
-        /// Type and shape of the network's.
+        /// Type and shape in the network.
         expected: String,
     },
 }
 
-/// Values of one tensor on their way to a file.
+/// Values of one tensor, to be written.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Values {
     shape: Vec<usize>,
@@ -68,7 +55,7 @@ pub struct Values {
 }
 
 impl Values {
-    /// Values of a real tensor in row-major order.
+    /// Values of a floating-point tensor in row-major order.
     pub fn from_f32(shape: Vec<usize>, values: &[f32]) -> Self {
         Self {
             shape,
@@ -98,9 +85,9 @@ impl View for &Values {
     }
 }
 
-/// Writes tensors and facts in one step.
+/// Writes tensors and metadata atomically.
 ///
-/// **Errors**: [`TensorFileError`]; a previous file is then as it was.
+/// **Errors**: [`TensorFileError`]; a previous file is then unchanged.
 pub fn write(
     path: &Path,
     head: &impl Serialize,
@@ -112,14 +99,14 @@ pub fn write(
     };
     let json =
         serde_json::to_string(head).map_err(|error| failed(SafeTensorError::JsonError(error)))?;
-    // A single entry: several would be written in random order.
+    // A map of one entry, because several would be written in random order.
     let metadata = HashMap::from([(HEAD_KEY.to_owned(), json)]);
     let views = tensors.iter().map(|(name, values)| (name.as_str(), values));
     let bytes = safetensors::serialize(views, Some(metadata)).map_err(failed)?;
     Ok(atomic::write_file(path, &bytes, true)?)
 }
 
-/// Reads the facts alone; `None` where there is no file.
+/// Reads the metadata alone; `None` where there is no file.
 ///
 /// **Errors**: [`TensorFileError`].
 pub fn read_head<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, TensorFileError> {
@@ -158,7 +145,6 @@ pub fn read_head<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, TensorFi
     }
 }
 
-/// The bytes of a tensor file.
 #[derive(Debug)]
 pub struct TensorFile {
     path: PathBuf,
@@ -166,8 +152,6 @@ pub struct TensorFile {
 }
 
 impl TensorFile {
-    /// Reads the whole file.
-    ///
     /// **Errors**: [`TensorFileError::Read`].
     pub fn read(path: &Path) -> Result<Self, TensorFileError> {
         let bytes = regular::read(path).map_err(|source| TensorFileError::Read {
@@ -180,7 +164,7 @@ impl TensorFile {
         })
     }
 
-    /// Finds the tensors in the bytes.
+    /// Parses the tensors in the bytes.
     ///
     /// **Errors**: [`TensorFileError::Format`].
     pub fn tensors(&self) -> Result<Tensors<'_>, TensorFileError> {
@@ -196,7 +180,6 @@ impl TensorFile {
     }
 }
 
-/// The tensors of a file.
 #[derive(Debug)]
 pub struct Tensors<'a> {
     path: &'a Path,
@@ -204,14 +187,13 @@ pub struct Tensors<'a> {
 }
 
 impl Tensors<'_> {
-    /// Whether there is a tensor of this name.
     pub fn contains(&self, name: &str) -> bool {
         self.tensors.tensor(name).is_ok()
     }
 
-    /// Values of a real tensor.
+    /// Values of a floating-point tensor.
     ///
-    /// **Errors**: it is missing, or of another shape or type.
+    /// **Errors**: it is missing, or has another shape or type.
     pub fn values(&self, name: &str, shape: &[usize]) -> Result<Vec<f32>, TensorFileError> {
         let bytes = self.bytes(name, shape)?;
         Ok(bytes

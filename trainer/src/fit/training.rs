@@ -1,45 +1,39 @@
-//! The training itself.
+//! The training loop.
+
+mod checkpoints;
+mod steps;
+mod validation;
 
 use std::sync::atomic::Ordering;
 use std::thread::{self, available_parallelism};
 use std::time::{Duration, Instant};
 
-use burn::module::{AutodiffModule, Module};
+use burn::module::Module;
 use burn::tensor::backend::AutodiffBackend;
 use vesal_bundle::run_record::Score;
 use vesal_kernels::{BackendOps, DifferentiableOps};
-use vesal_models::Network;
 
 use super::average::Average;
-use super::checkpoint::{
-    CHECKPOINT_FILE, CheckpointHead, Position, WEIGHTS_FILE, WeightsHead, averaged_weights,
-    read_average, weights, whole_state,
-};
+use super::checkpoint::{CHECKPOINT_FILE, Position, WEIGHTS_FILE, read_average};
 use super::data::Data;
 use super::data_parallel::{DataParallel, ReplicaState};
 use super::early_stopping::{ends_early, has_diverged};
 use super::events::{Events, Progress};
-use super::learner::StepInput;
 use super::metrics::Metrics;
 use super::network::{copy_to, initialize};
 use super::plans::Plans;
 use super::rank::Ranks;
 use super::run_dir::{ResumeState, write_record};
 use super::writer::Writer;
-use super::{
-    FitError, FitObserver, FitOutcome, FitRequest, Start, StepReport, TrainDevice, ValidationReport,
-};
+use super::{FitError, FitObserver, FitOutcome, FitRequest, Start, TrainDevice};
 use crate::dataset::{BatchSource, DataLoader, Sampler};
 use crate::loss::Objective;
 use crate::precision::Precision;
-use crate::validate::{BurnPredictor, Scores, segment};
 
-/// Longest time without a checkpoint while steps are taken.
+/// Time since the last checkpoint from which on another one is written within an epoch.
 const CHECKPOINT_INTERVAL: Duration = Duration::from_secs(600);
-/// Steps of at least this time are worth a checkpoint before a validation.
+/// Time since the last checkpoint from which on another one is written before a validation.
 const WORTH_KEEPING: Duration = Duration::from_secs(60);
-/// At the ends of epochs, writing checkpoints takes at most one part in this many of the time.
-const CHECKPOINT_SHARE: u32 = 20;
 
 /// Trains on one backend.
 ///
@@ -144,12 +138,12 @@ where
     })
 }
 
-/// Patches of a step, over all devices.
+/// Patches of a step on all devices together.
 fn patches_per_step(plans: &Plans) -> usize {
     plans.train.num_images_per_batch.max(1) * plans.train.num_crops_per_image.max(1)
 }
 
-/// Windows that a validation predicts at once: without gradients, twice a step's patches fit easily.
+/// Number of windows that a validation predicts together. Without gradients, twice a step's patches fit easily.
 pub fn windows_at_once(request: &FitRequest, plans: &Plans) -> usize {
     match request.devices.first() {
         TrainDevice::Cpu => 1,
@@ -157,7 +151,8 @@ pub fn windows_at_once(request: &FitRequest, plans: &Plans) -> usize {
     }
 }
 
-/// Threads that prepare batches: all cores but one where a GPU computes, a quarter of them where they compute.
+/// Number of threads that prepare batches: all cores but one if a GPU computes, a quarter of them if the processor
+/// does.
 fn loader_threads(device: TrainDevice) -> usize {
     let cores = available_parallelism().map_or(1, |cores| cores.get());
     match device {
@@ -166,7 +161,7 @@ fn loader_threads(device: TrainDevice) -> usize {
     }
 }
 
-/// A training under way.
+/// State of a training in progress.
 struct Training<'a, B: AutodiffBackend> {
     request: &'a FitRequest,
     plans: &'a Plans,
@@ -257,13 +252,13 @@ where
         Ok(FitOutcome::Finished { score })
     }
 
-    /// Whether more epochs are of no use.
+    /// Whether further epochs are useless.
     fn ends_early(&self) -> bool {
         let now = self.history.last().map(|(epoch, _)| *epoch) == Some(self.position.epochs);
         now && ends_early(&self.history, &self.plans.train)
     }
 
-    /// The error of a score that is too low, where the last epoch has one.
+    /// The error of a diverged training, by the last epoch's score.
     fn diverged(&self) -> Option<FitError> {
         let &(epoch, dice) = self.history.last()?;
         let plan = &self.plans.train;
@@ -271,168 +266,10 @@ where
         low.then_some(FitError::LowScore {
             epoch,
             num_epochs: plan.num_epochs,
-            // A sum of nothing is -0.
+            // An empty sum is -0, which becomes 0.
             dice: dice + 0.0,
             learning_rate: plan.learning_rate,
         })
-    }
-
-    /// Takes the next step.
-    fn step(
-        &mut self,
-        learner: DataParallel<B>,
-        loader: &mut DataLoader,
-        learning_rate: f64,
-    ) -> Result<DataParallel<B>, FitError> {
-        let waiting = Instant::now();
-        let (epoch, step) = (self.position.epochs + 1, self.position.steps + 1);
-        let batch = loader
-            .next_batch()?
-            .ok_or(FitError::DataLoader { epoch, step })?;
-        let input = StepInput {
-            epoch,
-            step,
-            learning_rate,
-            batch,
-            share: 1.0,
-            data_wait: waiting.elapsed(),
-        };
-        let (learner, report) = learner.step(input)?;
-        self.average = self
-            .average
-            .take()
-            .map(|average| average.add(&learner.first.network));
-        self.position.steps = step;
-        self.report(report)?;
-        Ok(learner)
-    }
-
-    /// Waits for the step under way.
-    fn settle(&mut self, learner: &mut DataParallel<B>) -> Result<(), FitError> {
-        let report = learner.settle()?;
-        self.report(report)
-    }
-
-    fn report(&mut self, report: Option<StepReport>) -> Result<(), FitError> {
-        if let Some(report) = report {
-            self.metrics.step(&report)?;
-            self.events.step(&report)?;
-            self.observer.step(&report);
-        }
-        Ok(())
-    }
-
-    /// Scores the network on all held-out cases; `None` if asked to stop meanwhile.
-    fn validate(
-        &mut self,
-        network: &Network<B>,
-        data: &Data<'_>,
-    ) -> Result<Option<ValidationReport>, FitError> {
-        let started = Instant::now();
-        let epoch = self.position.epochs + 1;
-        let network = network.valid();
-        let classes = self.plans.train.network.out_channels();
-        let mut predictor = BurnPredictor::<_, B::InnerBackend>::new(
-            &network,
-            classes,
-            self.device,
-            self.precision,
-            windows_at_once(self.request, self.plans),
-        );
-        let mut scores = Scores::new(&self.plans.deploy);
-        let proceed = || !self.request.stop.load(Ordering::Relaxed);
-        self.observer.validating(epoch, 0, data.validation.len());
-        let plan = &self.plans.deploy;
-        let finished = thread::scope(|scope| {
-            let total = data.validation.len();
-            for (index, case) in data.validation.in_order(scope).iter().enumerate() {
-                let case = case?;
-                let failed = |error| FitError::Validate {
-                    case: data.validation.name(index).to_owned(),
-                    epoch,
-                    source: Box::new(error),
-                };
-                let labels = segment(&case, plan, &mut predictor, &proceed).map_err(failed)?;
-                let Some(labels) = labels else {
-                    return Ok(false);
-                };
-                scores
-                    .add(data.validation.name(index), &case.labels, &labels)
-                    .map_err(|error| failed(error.into()))?;
-                self.observer.validating(epoch, index + 1, total);
-            }
-            Ok::<_, FitError>(true)
-        })?;
-        if !finished {
-            return Ok(None);
-        }
-        let (mean, cases) = scores.finish();
-        let score = mean.at_epoch(epoch);
-        let best = self
-            .best
-            .as_ref()
-            .is_none_or(|best| score.mean_dice > best.mean_dice);
-        Ok(Some(ValidationReport {
-            score,
-            cases,
-            best,
-            duration: started.elapsed(),
-        }))
-    }
-
-    /// Records a validation, and the weights if they are the best so far.
-    fn keep(&mut self, network: &Network<B>, report: ValidationReport) -> Result<(), FitError> {
-        if report.best {
-            let head = WeightsHead {
-                identity: self.plans.identity.clone(),
-                score: report.score.clone(),
-                cases: report.cases.clone(),
-            };
-            let path = self.request.run_dir.join(WEIGHTS_FILE);
-            self.writer.write(&path, head, weights(network))?;
-            self.best = Some(report.score.clone());
-        }
-        self.history
-            .push((report.score.epoch, report.score.mean_dice));
-        self.metrics.validation(&report)?;
-        self.events.validation(&report)?;
-        self.observer.validated(&report);
-        Ok(())
-    }
-
-    fn checkpoint(&mut self, learner: &mut DataParallel<B>) -> Result<(), FitError> {
-        self.settle(learner)?;
-        let started = Instant::now();
-        let head = CheckpointHead {
-            identity: self.plans.identity.clone(),
-            position: self.position,
-            num_epochs: self.plans.train.num_epochs,
-            optimizer_steps: learner.first.optimizer.time,
-            loss_scale: learner.first.loss_scale.scale,
-            history: self.history.clone(),
-            averaged_steps: self.average.as_ref().map_or(0, |average| average.steps),
-        };
-        let mut state = whole_state(&learner.first.network, &learner.first.optimizer);
-        if let Some(average) = &self.average {
-            state.extend(averaged_weights(&average.network));
-        }
-        self.gathering_took = started.elapsed();
-        let path = self.request.run_dir.join(CHECKPOINT_FILE);
-        self.writer.write(&path, head, state)?;
-        self.saved_at = Instant::now();
-        learner.first.restart_clock();
-        self.observer
-            .checkpointed(self.position.epochs, self.position.steps);
-        Ok(())
-    }
-
-    /// Whether checkpoints at the ends of epochs take little of the time.
-    fn checkpoint_is_due(&mut self) -> Result<bool, FitError> {
-        let Some(writing_took) = self.writer.took()? else {
-            return Ok(false);
-        };
-        let took = self.gathering_took + writing_took;
-        Ok(self.saved_at.elapsed() > took * CHECKPOINT_SHARE)
     }
 
     fn stopped(&self) -> bool {

@@ -1,4 +1,4 @@
-//! Writing files while the training goes on.
+//! Writes files in the background of a training.
 
 use std::path::Path;
 use std::thread::{self, JoinHandle};
@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::tensor_file::{self, TensorFileError, Values};
 
-/// Writes one file of tensors at a time, in the order of the calls.
+/// Writes one tensor file at a time, in the order of the calls.
 #[derive(Debug, Default)]
 pub struct Writer {
     under_way: Option<JoinHandle<Result<Duration, TensorFileError>>>,
@@ -16,9 +16,9 @@ pub struct Writer {
 }
 
 impl Writer {
-    /// Starts to write, once the file before is written.
+    /// Starts writing a file after the previous one is finished.
     ///
-    /// **Errors**: of the file before.
+    /// **Errors**: of the previous file.
     pub fn write(
         &mut self,
         path: &Path,
@@ -35,7 +35,7 @@ impl Writer {
         Ok(())
     }
 
-    /// Waits until everything is written.
+    /// Waits until all files are written.
     ///
     /// **Errors**: of the last file.
     pub fn wait(&mut self) -> Result<(), TensorFileError> {
@@ -47,7 +47,7 @@ impl Writer {
         Ok(())
     }
 
-    /// How long the last file took; none while it is being written.
+    /// Duration of writing the last file; `None` while it is being written.
     ///
     /// **Errors**: of that file.
     pub fn took(&mut self) -> Result<Option<Duration>, TensorFileError> {
@@ -64,7 +64,7 @@ impl Writer {
 }
 
 impl Drop for Writer {
-    /// A file that is begun is finished, also where the training fails.
+    /// Finishes the current file even if the training fails.
     fn drop(&mut self) {
         if let Some(thread) = self.under_way.take() {
             let _ = thread.join();

@@ -14,31 +14,28 @@ use super::{History, HistoryError, LIST};
 use crate::fit::{CHECKPOINT_FILE, occupy};
 use crate::work_dir::WorkDir;
 
-/// Endings of the work directory's own files; what else lies there is the user's.
+/// Endings of the work directory's own files; other files belong to the user.
 const OWN_ENDINGS: [&str; 2] = [".json", ".yaml"];
-/// Deepest folder below a run directory.
+/// Maximum depth of folders below a run directory.
 const MAX_DEPTH: usize = 4;
 
 #[derive(Debug, Clone, Copy, Default)]
 pub struct ExportOptions {
-    /// Leave out runs that are not finished.
     pub only_trained: bool,
-    /// Take checkpoints along, from which unfinished runs go on.
+    /// Includes checkpoints, from which unfinished runs can be resumed.
     pub with_checkpoints: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Exported {
-    /// Names of the finished runs.
     pub trained: Vec<String>,
-    /// Names of the other runs.
     pub unfinished: Vec<String>,
     pub files: usize,
-    /// Their size in bytes.
+    /// Total size of the files in bytes.
     pub bytes: u64,
 }
 
-/// Writes plans, data stats and runs of a work directory into one file, never half.
+/// Writes plans, data stats and runs of a work directory into one file, completely or not at all.
 ///
 /// **Errors**: [`HistoryError`]; a run that another process trains is an error.
 pub fn export(
@@ -75,7 +72,7 @@ pub fn export(
         if options.only_trained && !finished {
             continue;
         }
-        // Held to the end, so that no training changes what is read.
+        // Kept until the end, so that no training changes files while they are read.
         occupied.push(occupy(&work.path().join(&name))?);
         walk(work.path(), &name, MAX_DEPTH, &mut paths)?;
         if finished {
@@ -135,7 +132,7 @@ fn start<W: std::io::Write + std::io::Seek>(
         })
 }
 
-/// Gathers the files below a folder of the work directory.
+/// Lists the files below a folder of the work directory.
 fn walk(
     root: &Path,
     folder: &str,
@@ -152,7 +149,7 @@ fn walk(
     Ok(())
 }
 
-/// Names in a folder as paths from the root, sorted, and whether each is a folder; hidden ones are left out.
+/// Entries of a folder as sorted paths from the root, with a flag for folders; hidden ones are skipped.
 fn listing(root: &Path, folder: &str) -> Result<Vec<(String, bool)>, HistoryError> {
     let full = root.join(folder);
     let unreadable = |source| HistoryError::Read {

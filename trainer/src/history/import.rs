@@ -1,4 +1,4 @@
-//! Reading a history, which may come from anyone.
+//! Reading a history, which may come from an untrusted source.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -15,9 +15,10 @@ use zip::{CompressionMethod, read::ZipFile};
 use super::{History, HistoryError, LIST, MAX_FILES};
 use crate::work_dir::{Request, WorkDir, WorkError};
 
-/// Unpacks a history into a new work directory, whole or not at all; `dataroot` says where the data are on this machine.
+/// Unpacks a history into a new work directory, completely or not at all; `dataroot` is the folder of the data on this
+/// machine.
 ///
-/// **Errors**: [`HistoryError`]; the destination must not exist, and nothing is left there.
+/// **Errors**: [`HistoryError`]; the destination must not exist, and is not created.
 pub fn import(
     archive: &Path,
     work_dir: &Path,
@@ -29,7 +30,7 @@ pub fn import(
     }
     let staged = AtomicDirectory::create(work_dir, false)?;
     unpack(archive, staged.path())?;
-    // Makes sure that it is one, before anyone sees it.
+    // Checks that it is a work directory before it gets its name.
     WorkDir::open(staged.path(), None)?;
     staged.commit()?;
     let request = Request {
@@ -48,7 +49,7 @@ fn unpack(archive: &Path, folder: &Path) -> Result<(), HistoryError> {
         source,
     };
     let file = regular::open(archive).map_err(unreadable)?;
-    // Entries are not compressed, so that those of an honest archive are together smaller than it.
+    // Entries are not compressed, so that the entries of a valid archive are together smaller than it.
     let size = file.metadata().map_err(unreadable)?.len();
     let mut zip = ZipArchive::new(BufReader::new(file))?;
     let mut list = Vec::new();
@@ -99,7 +100,7 @@ fn unpack(archive: &Path, folder: &Path) -> Result<(), HistoryError> {
             &mut target,
         )
         .map_err(|source| match source.kind() {
-            // The archive's own checksums.
+            // A mismatch with the archive's own checksums.
             io::ErrorKind::InvalidData => ZipError::Io(source).into(),
             _ => failed(source),
         })?;
@@ -121,7 +122,7 @@ fn unpack(archive: &Path, folder: &Path) -> Result<(), HistoryError> {
     Ok(())
 }
 
-/// Checks that the archive holds exactly the files of its list, under names that stay inside of a folder.
+/// Checks that the archive contains exactly the files of its list, under names that stay inside of a folder.
 fn check_names<R: Read + io::Seek>(
     zip: &ZipArchive<R>,
     files: &BTreeMap<String, FileEntry>,
@@ -152,7 +153,7 @@ fn check_names<R: Read + io::Seek>(
     }
 }
 
-/// An entry that is a plain file of plain bytes.
+/// An entry that is a plain file without compression.
 fn entry<'a, R: Read + io::Seek>(
     zip: &'a mut ZipArchive<R>,
     name: &str,

@@ -1,7 +1,7 @@
-//! A work directory as one file: plans, data stats and runs, to be carried to another machine, bundled or gone on with.
+//! A work directory as one file: plans, data stats and runs, for another machine, for bundling or for resuming.
 //!
-//! The file is a ZIP archive without compression. Its last entry, `history.json`, lists every other with size and
-//! SHA-256; a reader refuses what is not listed, not plain or not what the list says.
+//! The file is a ZIP archive without compression. Its last entry, `history.json`, lists all others with size and
+//! SHA-256. Entries that are not listed, not plain or not as listed are refused.
 
 mod export;
 mod import;
@@ -23,9 +23,7 @@ use zip::result::ZipError;
 use crate::fit::FitError;
 use crate::work_dir::WorkError;
 
-/// The list of the archive's files.
 const LIST: &str = "history.json";
-/// Largest number of files.
 const MAX_FILES: usize = 100_000;
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -41,13 +39,10 @@ impl VersionedDocument for History {
     const MAX_BYTES: u64 = 64 << 20;
 }
 
-/// Why a history cannot be written or read.
 #[derive(Debug, Error)]
 pub enum HistoryError {
-    /// The work directory cannot be used.
     #[error(transparent)]
     Work(#[from] WorkError),
-    /// A run cannot be read now.
     #[error(transparent)]
     Run(#[from] FitError),
     /// A file cannot be read.
@@ -59,10 +54,10 @@ pub enum HistoryError {
     /// The destination cannot be used.
     #[error(transparent)]
     Destination(#[from] AtomicError),
-    /// A file name that other systems cannot have.
+    /// A file name is not portable to other systems.
     #[error("a file of the history cannot be carried over")]
     Path(#[from] PathError),
-    /// A link, device or the like.
+    /// A link, a device or another special file.
     #[error("`{file}` is a link or no plain file, expected a file of its own")]
     NotPlain { file: String },
     /// There is nothing to export.
@@ -71,41 +66,40 @@ pub enum HistoryError {
     /// The archive cannot be written.
     #[error("cannot put `{file}` into the archive")]
     Pack { file: String, source: ZipError },
-    /// No archive, or a broken one.
+    /// The file is no archive, or a damaged one.
     #[error("the file is no intact ZIP archive")]
     Archive(#[from] ZipError),
-    /// The list is none of this version.
+    /// The list does not follow its format.
     #[error("the archive is no history that this program reads")]
     List(#[from] DocumentError),
-    /// Larger than any real one.
+    /// The archive has more files or bytes than a work directory can have.
     #[error("the archive has {found} {of}, at most {most} are allowed")]
     TooMany {
         of: &'static str,
         found: u64,
         most: u64,
     },
-    /// A file that the list does not name.
+    /// An entry is not listed.
     #[error("the archive has `{file}`, which its list does not name")]
     Unlisted { file: String },
-    /// A listed file is not there.
+    /// A listed file is absent.
     #[error("the archive lacks `{file}`")]
     Missing { file: String },
-    /// Two names of one file on systems that ignore case.
+    /// Two names denote the same file on systems that ignore case.
     #[error("the archive has `{first}` and `{second}`, which some systems take for one file")]
     SameIgnoringCase { first: String, second: String },
-    /// An entry that is stored in another way.
+    /// An entry is compressed or encrypted.
     #[error("`{file}` is compressed or encrypted in the archive, expected plain bytes")]
     Stored { file: String },
-    /// The size is wrong.
     #[error("`{file}` has {found} bytes in the archive, its list says {expected}")]
     Size {
         file: String,
-        /// Its size in bytes.
+        /// Size of the entry in bytes.
         found: u64,
-        /// The list's size in bytes.
+        /// Size in the list in bytes.
         expected: u64,
     },
-    /// The digest is wrong.
+    /// The digest differs from that of the list.
     #[error("`{file}` has SHA-256 {found} in the archive, its list says {expected}")]
     Digest {
         file: String,
@@ -115,7 +109,6 @@ pub enum HistoryError {
 }
 
 impl HistoryError {
-    /// What the reader can do about it.
     pub fn hint(&self) -> Option<String> {
         let text = match self {
             Self::Work(error) => return error.hint(),

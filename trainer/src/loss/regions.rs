@@ -5,7 +5,7 @@ use burn::tensor::backend::Backend;
 use burn::tensor::{FloatDType, Int, Tensor};
 use vesal_kernels::downsample;
 
-/// Keeps Dice defined where a region is absent and not predicted.
+/// Keeps Dice defined where a region is neither present nor predicted.
 const SMOOTH_DENOMINATOR: f64 = 1e-5;
 
 /// Dice loss plus binary cross entropy of every region by itself, `[1]`, `f32`.
@@ -18,8 +18,8 @@ const SMOOTH_DENOMINATOR: f64 = 1e-5;
 /// `-g log p - (1 - g) log(1 - p)`. Weights multiply both terms of their region.
 ///
 /// **Source**: MONAI 1.6.1 `DiceCELoss(sigmoid=True, squared_pred=True, smooth_nr=0, smooth_dr=1e-5)` with one region.
-/// With several, that class takes the cross entropy of a softmax, under which regions compete for voxels that belong to
-/// all of them; here each stays by itself, as in nnU-Net's region-based training.
+/// With several regions, `DiceCELoss` uses the cross entropy of a softmax, under which regions compete for voxels that
+/// belong to all of them; here each region has its own binary cross entropy, as in nnU-Net's region-based training.
 pub fn region_dice_ce<B: Backend>(
     logits: Tensor<B, 5>,
     regions: Tensor<B, 4, Int>,
@@ -48,7 +48,7 @@ pub fn region_dice_ce<B: Backend>(
     }
 }
 
-/// One mask of 0 and 1 per region from bits, `[N, X, Y, Z]` → `[N, voxels, R]`.
+/// Masks of 0 and 1 per region, from bits: `[N, X, Y, Z]` → `[N, voxels, R]`.
 fn masks<B: Backend>(bits: Tensor<B, 4, Int>, shape: [usize; 3]) -> Tensor<B, 3> {
     let [n, voxels, count] = shape;
     let device = bits.device();

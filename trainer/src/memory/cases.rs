@@ -1,4 +1,4 @@
-//! What preprocessed cases take in the host's memory.
+//! Memory of preprocessed cases on the host.
 
 use std::thread::available_parallelism;
 
@@ -11,22 +11,21 @@ use crate::dataset::TrainingCase;
 /// Bytes per voxel of a channel's intensities, and of the classes.
 const INTENSITY_BYTES: u64 = 4;
 const CLASS_BYTES: u64 = 2;
-/// Most bytes per case of the indices of one class's voxels.
+/// Upper limit per case and class for the list of the class's voxels, in bytes.
 const CLASS_INDEX_BYTES: u64 = 8 << 16;
 
-/// Size of a case.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CaseSize {
     fold: usize,
-    /// Voxels of the first image.
+    /// Number of voxels of the first image.
     voxels: u64,
-    /// Voxels of a channel after resampling, without cropping.
+    /// Number of voxels per channel after resampling, without cropping.
     prepared: u64,
 }
 
 impl CaseSize {
-    /// Sizes of cases under a plan, by the headers of their first images. Cases with unusable headers are left out:
-    /// reading them gives the error.
+    /// Sizes of cases under a plan, from the headers of their first images. Cases with unusable headers are skipped,
+    /// because reading them gives the error.
     pub fn of(cases: &[TrainingCase], plan: &DeployPlan) -> Vec<Self> {
         let target = plan.preprocessing.iter().find_map(|step| match step {
             Step::Resample { spacing, .. } => Some(spacing),
@@ -52,17 +51,17 @@ impl CaseSize {
     }
 }
 
-/// Memory of the cases of a training, in bytes: an estimate from above.
+/// Memory of the cases of a training in bytes, estimated from above.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CasesMemory {
     /// All preprocessed cases.
     pub kept: u64,
-    /// The larger of reading cases on all threads and of scoring one.
+    /// The larger one of two peaks: reading cases on all threads, and scoring one case.
     pub transient: u64,
 }
 
 impl CasesMemory {
-    /// Adds up the cases of a training with one fold held out.
+    /// Estimates the memory of the cases of a training with one fold held out.
     pub fn new(cases: &[CaseSize], held_out: usize, plan: &DeployPlan) -> Self {
         let channels = plan.channels.len() as u64;
         let classes = plan.labels.len() as u64;

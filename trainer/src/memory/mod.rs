@@ -1,4 +1,4 @@
-//! Memory: how much a machine has, and how much a training needs.
+//! Memory: the amount that a machine has, and the amount that a training needs.
 
 mod cases;
 mod step;
@@ -13,37 +13,34 @@ use crate::device::{TrainDevice, TrainDeviceError, TrainDevices};
 
 /// Bytes in a GiB.
 pub const GIB: f64 = (1_u64 << 30) as f64;
-/// What the planner's rules are made for, and the most that is planned for without a GPU.
+/// Memory that the planner's rules are made for, and the limit of planning without a GPU.
 const REFERENCE_GIB: f64 = 16.0;
-/// Part of a machine's memory that a training without a GPU is planned for.
+/// Fraction of a machine's memory that a training without a GPU is planned for.
 const HOST_SHARE: f64 = 0.75;
 
-/// Where the memory to plan for comes from.
+/// Origin of the amount of memory to plan for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum MemorySource {
-    /// Nothing is known: what the planner's rules are made for.
+    /// Unknown; the memory that the planner's rules are made for.
     #[default]
     Default,
-    /// The user.
+    /// Set by the user.
     Set,
-    /// The GPUs to train on.
+    /// Memory of the GPUs.
     Cuda,
-    /// The machine, without a GPU.
+    /// Memory of a machine without a GPU.
     Ram,
 }
 
-/// Memory to plan for.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct MemoryBudget {
-    /// In GiB.
     pub gib: f64,
-    /// How that is known.
     pub source: MemorySource,
 }
 
 impl MemoryBudget {
-    /// What the user says.
+    /// The amount that the user set.
     pub fn set(gib: f64) -> Self {
         Self {
             gib,
@@ -52,28 +49,25 @@ impl MemoryBudget {
     }
 }
 
-/// Memory of a device.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Room {
-    /// Bytes in all.
     pub total: u64,
-    /// Bytes that nothing has taken yet.
     pub free: u64,
 }
 
-/// Memory in bytes that preprocessed cases may take by default, half of what is available: the rest is for the training
-/// itself. `None` where the system does not tell.
+/// Default limit for preprocessed cases in bytes: half of the available memory; the rest is left to the training
+/// itself. `None` where the system does not report its memory.
 pub fn cases_budget() -> Option<u64> {
     HostMemory::read().map(|host| host.available / 2)
 }
 
-/// Finds the memory to plan for.
+/// Determines the memory to plan for.
 ///
-/// **Definition**: of GPUs the least total memory. Without a GPU, three quarters of the machine's memory (or of what
-/// a control group allows), at most 16 GiB: batches that use more would only make steps longer. 16 GiB where nothing
-/// can be found out.
+/// **Definition**: for GPUs, the least of their total memories. Without a GPU, three quarters of the machine's memory
+/// (or of the limit of its control group), at most 16 GiB, because larger batches would only make steps longer. 16 GiB
+/// where the memory is unknown.
 ///
-/// **Errors**: a GPU that is not there.
+/// **Errors**: a GPU that does not exist.
 pub fn detect(devices: &TrainDevices) -> Result<MemoryBudget, TrainDeviceError> {
     let mut least: Option<u64> = None;
     for &device in devices.all() {
@@ -96,9 +90,9 @@ pub fn detect(devices: &TrainDevices) -> Result<MemoryBudget, TrainDeviceError> 
     })
 }
 
-/// How much memory a device has, and how much of it is free; `None` where the system does not tell.
+/// Total and free memory of a device in bytes; `None` where the system does not report it.
 ///
-/// **Errors**: a GPU that is not there.
+/// **Errors**: a GPU that does not exist.
 pub fn room(device: TrainDevice) -> Result<Option<Room>, TrainDeviceError> {
     match device {
         TrainDevice::Cpu => Ok(HostMemory::read().map(|host| Room {
@@ -119,7 +113,7 @@ pub fn room(device: TrainDevice) -> Result<Option<Room>, TrainDeviceError> {
     }
 }
 
-/// Rounded down to two digits.
+/// Rounds down to two decimal digits.
 fn hundredths(gib: f64) -> f64 {
     (gib * 100.0).floor() / 100.0
 }

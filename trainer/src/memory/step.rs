@@ -1,41 +1,42 @@
-//! What an optimization step takes.
+//! Memory of an optimization step.
 
 use vesal_network::NetworkConfig;
 
 use crate::precision::Precision;
 
-/// Weights, gradients and both of AdamW's moments, in bytes per parameter; in mixed precision also a copy in `f16`.
+/// Weights, gradients and both moments of AdamW, in bytes per parameter.
 const BYTES_PER_PARAMETER: u64 = 16;
 const BYTES_PER_COPY: u64 = 2;
-/// The average of a parameter, where weights are averaged.
+/// Average of the weights, in bytes per parameter.
 const BYTES_PER_AVERAGE: u64 = 4;
-/// Activations and logits that a backward pass holds beside those kept for it: a gradient that comes, one that goes,
-/// and one that a skip connection waits with.
+/// Number of activations and logits that a backward pass holds in addition to those kept for it: the incoming gradient,
+/// the outgoing one, and one that waits at a skip connection.
 const GRADIENTS: u64 = 3;
-/// Scratch memory of convolutions and of the kernels, and pages of the allocator for small tensors.
+/// Scratch memory of convolutions and other kernels, and pages of the allocator for small tensors.
 const SCRATCH_BYTES: u64 = 256 << 20;
-/// Scratch memory of the head's convolution, in logits at input resolution; at most two of the allocator's pages.
+/// Scratch memory of the head's convolution, in multiples of the logits at input resolution; at most two pages of the
+/// allocator.
 const HEAD_SCRATCH: u64 = 6;
 const HEAD_SCRATCH_PAGES: u64 = 2;
-/// What CUDA's libraries load on a GPU, beside the driver's context.
+/// Memory of CUDA's libraries on a GPU, in addition to the driver's context.
 const LIBRARY_BYTES: u64 = 160 << 20;
-/// A GPU's allocator takes pages of up to a 64th of its memory; so many may stay partly unused.
+/// Number of pages that may stay partly unused; a GPU's allocator takes pages of up to a 64th of its memory.
 const SPARE_PAGES: u64 = 5;
 const PAGES: u64 = 64;
 
-/// Memory of an optimization step, in bytes: an estimate that measured steps stay below.
+/// Memory of an optimization step in bytes: an upper estimate, which measured steps stay below.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct StepMemory {
     /// Weights, gradients and moments.
     pub weights: u64,
     /// Patches, activations, logits and the gradients of both.
     pub tensors: u64,
-    /// Scratch memory of the head on a GPU.
+    /// Scratch memory of the head's convolution on a GPU.
     head_scratch: u64,
 }
 
 impl StepMemory {
-    /// Adds up a step of this many patches.
+    /// Estimates a step of this many patches.
     pub fn new(
         network: &NetworkConfig,
         patch: [usize; 3],
@@ -58,7 +59,7 @@ impl StepMemory {
         }
     }
 
-    /// The same where the weights are averaged as well.
+    /// The same step where weights are averaged.
     pub fn with_average(self, network: &NetworkConfig) -> Self {
         Self {
             weights: self.weights + network.parameters() * BYTES_PER_AVERAGE,
@@ -71,10 +72,10 @@ impl StepMemory {
         self.weights + self.tensors
     }
 
-    /// Bytes on a GPU of so many bytes in all, beside the driver's context.
+    /// Bytes on a GPU with `total` bytes, without the driver's context.
     ///
-    /// **Definition**: the tensors, half as much again for the allocator's unused parts (at most five of its largest
-    /// pages), scratch memory and libraries.
+    /// **Definition**: weights and tensors, half as much as the tensors for unused parts of the allocator's pages (at
+    /// most five of its largest pages), scratch memory and libraries.
     pub fn on_gpu(&self, total: u64) -> u64 {
         let page = total / PAGES;
         let spare = (self.tensors / 2).min(SPARE_PAGES * page);
@@ -90,7 +91,7 @@ mod tests {
     use super::*;
 
     const MIB: f64 = (1_u64 << 20) as f64;
-    /// Of the GPU that the steps below were measured on.
+    /// Total memory of the GPU of the measurements below.
     const TOTAL: u64 = 81_559 << 20;
 
     fn step(
@@ -117,7 +118,7 @@ mod tests {
         use Precision::{Mixed, Single};
         const FIVE: &[usize] = &[1, 2, 2, 4, 4];
         const FOUR: &[usize] = &[1, 2, 2, 4];
-        // What allocator and scratch memory had reserved, in MiB.
+        // Memory reserved by allocator and scratch buffers, in MiB.
         for (patch, patches, filters, blocks, classes, precision, measured, most) in [
             ([32, 48, 32], 5, 32, FIVE, 3, Mixed, 1826.0, 1.3),
             ([32, 48, 32], 1, 32, FIVE, 3, Mixed, 1509.3, 1.3),
@@ -149,7 +150,7 @@ mod tests {
 
     #[test]
     fn steps_measured_on_a_processor_stay_below_the_estimate_and_not_far() {
-        // Peak of the whole process, in MiB.
+        // Peak memory of the whole process, in MiB.
         for (patch, patches, filters, blocks, measured) in [
             ([32, 48, 32], 2, 8, [1, 2, 2, 4].as_slice(), 72.3),
             ([32, 48, 32], 1, 32, &[1, 2, 2, 4], 388.3),

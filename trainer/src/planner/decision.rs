@@ -7,23 +7,23 @@ use serde_json::Value;
 
 use crate::settings::{FixedDefault, Setting};
 
-/// What a decision is about.
+/// Topic of a decision.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Group {
-    /// The grid that the network sees images on.
+    /// Grid of the images that the network sees.
     #[default]
     Grid,
     Network,
-    /// Patches, and how many a step takes.
+    /// Size and number of patches.
     Patches,
-    /// Epochs, validations, learning rate and what else follows time.
+    /// Epochs, validations, learning rate and other settings over time.
     Schedule,
     Intensities,
 }
 
 impl Group {
-    /// All groups, in the order that people read them.
+    /// All topics in reading order.
     pub const ALL: [Self; 5] = [
         Self::Grid,
         Self::Network,
@@ -48,42 +48,40 @@ impl fmt::Display for Group {
 /// One decision of a plan.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Decision {
-    /// What it is about.
     pub group: Group,
-    /// What was decided, by its Auto3DSeg name.
+    /// Name of the decided quantity, Auto3DSeg's where it has one.
     pub name: &'static str,
     pub value: Value,
-    /// The rule that was followed.
     pub rule: &'static str,
-    /// The facts that it was applied to.
+    /// Facts that the rule was applied to.
     pub because: String,
 }
 
 impl Decision {
-    /// The outcome as people write it in a task; numbers to six digits.
+    /// The value as it would be written in a task; numbers have six digits.
     pub fn value_text(&self) -> String {
         text(&self.value)
     }
 
-    /// Whether the user took it.
+    /// Whether the user made the decision.
     pub fn is_set(&self) -> bool {
         self.rule == SET_BY_USER
     }
 }
 
-/// In place of a rule where the user decided.
+/// Replaces the rule where the user made the decision.
 const SET_BY_USER: &str = "as set by you";
 
-/// Collects decisions while they are taken.
+/// Collects decisions as they are made.
 #[derive(Debug, Default)]
 pub(crate) struct Decisions {
     pub(crate) taken: Vec<Decision>,
-    /// What the next ones are about.
+    /// Topic of the following decisions.
     pub(crate) group: Group,
 }
 
 impl Decisions {
-    /// Takes what the user set, or else what the setting's rule gives, and remembers why.
+    /// Uses the user's value, or else that of the setting's rule, and records the decision.
     pub(crate) fn by_rule<T: Serialize>(
         &mut self,
         setting: &Setting<T>,
@@ -94,7 +92,7 @@ impl Decisions {
         self.take(setting.name, set, ruled, setting.rule, because)
     }
 
-    /// Takes what the user set, or else the setting's default.
+    /// Uses the user's value, or else the setting's default, and records the decision.
     pub(crate) fn by_default<T: Serialize>(
         &mut self,
         setting: &FixedDefault<T>,
@@ -103,7 +101,7 @@ impl Decisions {
         self.by_rule(setting, set, (setting.default)(), "")
     }
 
-    /// Takes what the user set, if anything.
+    /// Uses the user's value, if there is one, and records the decision.
     pub(crate) fn optional<T: Serialize>(
         &mut self,
         setting: &Setting<T>,
@@ -114,7 +112,7 @@ impl Decisions {
         self.take(name, set.map(Some), None, setting.rule, because)
     }
 
-    /// Takes what the user set, or else what the rule gives, and remembers why.
+    /// Uses the user's value, or else that of the rule, and records the decision.
     pub(crate) fn take<T: Serialize>(
         &mut self,
         name: &'static str,
@@ -132,7 +130,7 @@ impl Decisions {
         }
     }
 
-    /// Remembers a decision that is not the user's to take.
+    /// Records a decision that users cannot change.
     pub(crate) fn ruled<T: Serialize>(
         &mut self,
         name: &'static str,
@@ -151,12 +149,12 @@ impl Decisions {
     }
 }
 
-/// Numbers as people read them: `[0.79, 0.79, 1.6]`.
+/// Formats numbers as `[0.79, 0.79, 1.6]`.
 pub(crate) fn numbers(values: &[f64]) -> String {
     text(&data(&values))
 }
 
-/// Settings are plain data; a number that JSON cannot hold becomes null.
+/// A setting as JSON; a number that JSON cannot represent becomes null.
 fn data(value: &impl Serialize) -> Value {
     serde_json::to_value(value).unwrap_or_default()
 }

@@ -9,8 +9,8 @@ use super::{PlannerError, PlannerInput};
 /// Standard deviation of a window's weights as a fraction of its side.
 const SIGMA_SCALE: f64 = 0.125;
 
-/// What inference needs to know: channels, labels and activation of the task, windows with Gaussian weights, and what
-/// the task says about DICOM.
+/// Creates the deploy plan: channels, labels and activation of the task, windows with Gaussian weights, and the task's
+/// DICOM rules.
 ///
 /// **Errors**: [`PlannerError::Dicom`], [`PlannerError::DeployPlan`].
 pub(crate) fn deploy_plan(

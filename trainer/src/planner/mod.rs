@@ -1,5 +1,5 @@
-//! What planners of all algorithms share: what they are told and give, decisions with their reasons, and the rules that
-//! do not depend on the algorithm.
+//! The part of planning that all algorithms share: input and output, decisions with reasons, and rules that do not
+//! depend on the algorithm.
 
 mod budget;
 pub(crate) mod decision;
@@ -26,37 +26,32 @@ use crate::settings::Overrides;
 use crate::task::Classes;
 use crate::train_plan::{ControlError, TrainPlan};
 
-/// What the planner has to know of a task.
+/// The part of a task that planning needs.
 #[derive(Debug, Clone, Copy)]
 pub struct PlannerInput<'a> {
-    /// Name of the task.
     pub name: &'a str,
     /// Modality of the first image.
     pub modality: Modality,
-    /// Keys and modalities of further images, each a channel on a grid of its own.
+    /// Keys and modalities of secondary images, each a channel on a grid of its own.
     pub extra_modalities: &'a [(String, Modality)],
     pub classes: &'a Classes,
-    /// What the plan is to say about DICOM.
     pub dicom: &'a DicomRules,
-    /// What the user decides.
     pub overrides: &'a Overrides,
 }
 
-/// What the planner decides.
 #[derive(Debug, Clone, PartialEq)]
 pub struct PlannerOutput {
-    /// What inference needs to know.
+    /// Decisions that inference needs.
     pub deploy: DeployPlan,
-    /// What only training needs to know.
+    /// Decisions that only training needs.
     pub train: TrainPlan,
-    /// Every decision with its reason, in the order taken.
+    /// All decisions with their reasons, in the order made.
     pub reasons: Vec<Decision>,
 }
 
-/// Why there is no plan.
 #[derive(Debug, Error)]
 pub enum PlannerError {
-    /// The patch does not fit the network.
+    /// The patch does not suit the network.
     #[error(
         "`roi_size` is {found:?} voxels, expected multiples of {factor:?}, which the network halves it by: the nearest \
          are {below:?} and {above:?}"
@@ -64,14 +59,14 @@ pub enum PlannerError {
     RoiSize {
         /// Patch in voxels.
         found: [usize; 3],
-        /// What each axis has to be a multiple of.
+        /// Each axis of the patch has to be a multiple of this.
         factor: [usize; 3],
-        /// Nearest patch that is not larger, where there is one.
+        /// Nearest valid patch that is not larger, where there is one.
         below: [usize; 3],
-        /// Nearest patch that is not smaller.
+        /// Nearest valid patch that is not smaller.
         above: [usize; 3],
     },
-    /// The foreground has no range of intensities.
+    /// The foreground of a channel has no range of intensities.
     #[error("`intensity_bounds` of channel {channel} are [{low}, {high}], expected low < high")]
     IntensityBounds {
         /// Channel, from 0.
@@ -79,13 +74,12 @@ pub enum PlannerError {
         low: f64,
         high: f64,
     },
-    /// The network cannot be built.
     #[error(transparent)]
     Network(#[from] ConfigError),
     /// Settings of the training contradict the patch or the classes.
     #[error(transparent)]
     Controls(#[from] ControlError),
-    /// What the task says about DICOM does not fit its data.
+    /// The task's DICOM rules do not suit its data.
     #[error("`dicom` of the task does not fit the channels and labels of the plan")]
     Dicom(#[from] RulesError),
     /// The deploy plan breaks a rule of its format.
@@ -94,7 +88,6 @@ pub enum PlannerError {
 }
 
 impl PlannerError {
-    /// What the reader can do about it.
     pub fn hint(&self) -> Option<&'static str> {
         match self {
             Self::RoiSize { .. } => Some(

@@ -8,7 +8,7 @@ use super::{PlannerError, PlannerInput};
 use crate::analyze::stats::StatsSummary;
 use crate::settings::{Overrides, registry};
 
-/// Number of classes that the network tells apart.
+/// Number of output channels of the network.
 pub(crate) fn output_classes(
     stats: &StatsSummary,
     input: &PlannerInput<'_>,
@@ -34,10 +34,10 @@ pub(crate) fn output_classes(
     classes
 }
 
-/// Decides the patch: what the rule gives, at most 1024 voxels along a side and a multiple of what the network asks for,
-/// or what the user sets.
+/// Decides the patch: the rule's, with at most 1024 voxels along a side and a multiple of the network's stride, or the
+/// user's.
 ///
-/// **Errors**: [`PlannerError::RoiSize`] for a patch of the user that the network cannot take.
+/// **Errors**: [`PlannerError::RoiSize`] for a patch of the user that the network cannot process.
 pub(crate) fn roi_size(
     ruled: [usize; 3],
     rule: &'static str,

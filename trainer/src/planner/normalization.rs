@@ -1,4 +1,4 @@
-//! How intensities are normalized.
+//! Normalization of intensities.
 
 use vesal_bundle::deploy_plan::Modality;
 use vesal_volume::preprocess::Normalization;
@@ -8,12 +8,12 @@ use super::{PlannerError, PlannerInput};
 use crate::analyze::stats::StatsSummary;
 use crate::settings::{NormalizeMode, registry};
 
-/// Bounds of CT channels that no label lies on.
+/// Bounds in HU of CT channels that no label occurs on.
 ///
-/// **Source**: Auto3DSeg's SegResNet where it has no bounds.
+/// **Source**: Auto3DSeg's SegResNet, where no bounds are known.
 const SOFT_TISSUE_HU: [f64; 2] = [-250.0, 250.0];
 
-/// One normalization per channel.
+/// Decides one normalization per channel.
 pub(crate) fn normalizations(
     stats: &StatsSummary,
     input: &PlannerInput<'_>,
@@ -56,7 +56,7 @@ pub(crate) fn normalizations(
     Ok(channels)
 }
 
-/// How a modality is normalized, and its name.
+/// Normalization of a modality, and its name in Auto3DSeg.
 fn mode_of(modality: Modality) -> (NormalizeMode, &'static str) {
     match modality {
         Modality::Ct => (NormalizeMode::Range, "ct"),
@@ -65,7 +65,7 @@ fn mode_of(modality: Modality) -> (NormalizeMode, &'static str) {
     }
 }
 
-/// The normalization of one channel; only ranges need bounds.
+/// The normalization of one channel; `bounds` are needed by mode `range` alone.
 fn normalize_as(
     mode: NormalizeMode,
     channel: usize,

@@ -1,4 +1,4 @@
-//! What a step takes, told with the plan.
+//! The memory of a step, recorded with the plan.
 
 use super::Budget;
 use super::decision::{Decisions, Group};
@@ -7,7 +7,7 @@ use crate::memory::{GIB, MemorySource, StepMemory};
 use crate::precision::Precision;
 use crate::train_plan::TrainPlan;
 
-/// Tells what a step will take on the device that is planned for.
+/// Records the memory that a step takes on the planned device.
 pub(crate) fn step_memory(train: &TrainPlan, budget: &Budget, decisions: &mut Decisions) {
     decisions.group = Group::Patches;
     let device = match budget.source {

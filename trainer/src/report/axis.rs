@@ -1,6 +1,6 @@
 //! Scales of plots, with ticks at round numbers.
 
-/// What a plot's axis spans.
+/// Range and tick distance of a plot's axis.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Axis {
     from: f64,
@@ -9,8 +9,8 @@ pub struct Axis {
 }
 
 impl Axis {
-    /// The smallest axis from tick to tick that holds these values, with about this many intervals; of no finite value:
-    /// from 0 to 1.
+    /// The smallest axis from tick to tick that contains these values, with about `intervals` intervals; 0 to 1 where
+    /// no value is finite.
     pub fn around(values: impl IntoIterator<Item = f64>, intervals: usize) -> Self {
         let finite = values.into_iter().filter(|value| value.is_finite());
         let (mut from, mut to) = finite
@@ -32,12 +32,11 @@ impl Axis {
         }
     }
 
-    /// Where a value lies, from 0 to 1.
+    /// Position of a value along the axis, from 0 to 1.
     pub fn fraction(&self, value: f64) -> f64 {
         ((value - self.from) / (self.to - self.from)).clamp(0.0, 1.0)
     }
 
-    /// Ticks with their labels.
     pub fn ticks(&self) -> Vec<(f64, String)> {
         let count = ((self.to - self.from) / self.step).round() as usize;
         (0..=count.min(50))
@@ -49,7 +48,7 @@ impl Axis {
     }
 }
 
-/// 1, 2 or 5 times a power of ten, at least `least`.
+/// The smallest number of the form 1, 2 or 5 times a power of ten that is at least `least`.
 fn round_step(least: f64) -> f64 {
     let power = 10f64.powf(least.log10().floor());
     let factor = [1.0, 2.0, 5.0, 10.0]
@@ -58,7 +57,7 @@ fn round_step(least: f64) -> f64 {
     factor.unwrap_or(10.0) * power
 }
 
-/// As few digits as tell a tick from its neighbors.
+/// Formats a tick with as few digits as distinguish it from its neighbors.
 fn label(value: f64, step: f64) -> String {
     if value.abs() < step * 1e-6 {
         let decimals = if step < 1e-3 { 0 } else { decimals(step) };

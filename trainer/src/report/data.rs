@@ -1,4 +1,4 @@
-//! What the images and labels are like.
+//! Properties of images and labels.
 
 use std::collections::BTreeMap;
 
@@ -8,14 +8,14 @@ use super::plot::{self, COLORS, Words};
 use crate::analyze::stats::{CaseStats, EvenHistogram};
 use crate::work_dir::{WorkDir, WorkError};
 
-/// Bins that the histograms of all cases are brought to.
+/// Number of bins of the histogram over all cases.
 const BINS: usize = 64;
 /// Axes of a grid in RAS.
 const AXES: [&str; 3] = ["x (left–right)", "y (back–front)", "z (down–up)"];
-/// Labels in one plot.
+/// Maximum number of labels in a plot.
 const LABELS: usize = 40;
 
-/// Grids, intensities and labels over cases.
+/// Distributions of grids, intensities and labels over cases.
 pub fn section(work: &WorkDir) -> Result<Section, WorkError> {
     let mut section = Section::new("data", "Data");
     let Some(cases) = work.case_stats()? else {
@@ -131,7 +131,7 @@ fn intensities(section: &mut Section, cases: &[CaseStats]) {
     section.gallery(&plots);
 }
 
-/// A figure of how many cases have which value.
+/// A plot of a quantity's distribution over cases.
 pub(super) fn over_cases(
     title: &str,
     unit: &str,
@@ -148,7 +148,7 @@ pub(super) fn over_cases(
     figure(&plot::bars(words, &edges, &counts, color), caption)
 }
 
-/// Histograms of different ranges in common bins, each counting alike, in percent.
+/// Averages histograms of different ranges in common bins, in percent.
 fn together<'a>(
     histograms: impl Iterator<Item = &'a EvenHistogram>,
 ) -> Option<(Vec<f64>, Vec<f64>)> {
@@ -156,7 +156,7 @@ fn together<'a>(
         histogram.from.is_finite() && histogram.to.is_finite() && !histogram.counts.is_empty()
     };
     let histograms: Vec<_> = histograms.filter(usable).collect();
-    // Single cases far away would leave all others in one bin.
+    // Extremes of single cases would compress all others into one bin.
     let ends = |end: &dyn Fn(&EvenHistogram) -> f64| {
         let mut ends: Vec<f64> = histograms.iter().map(|histogram| end(histogram)).collect();
         ends.sort_by(f64::total_cmp);
@@ -180,7 +180,7 @@ fn together<'a>(
         for (bin, &number) in histogram.counts.iter().enumerate() {
             let share = number as f64 / total.max(1) as f64 / histograms.len() as f64 * 100.0;
             let from = histogram.from + bin as f64 * step;
-            // A wide bin is spread over the narrow ones that it covers.
+            // The counts of a wide bin are distributed to the narrow ones that it covers.
             let parts = (step / width).ceil().clamp(1.0, BINS as f64);
             for part in 0..parts as usize {
                 let at = from + (part as f64 + 0.5) / parts * step;
@@ -254,7 +254,7 @@ fn labels(section: &mut Section, work: &WorkDir, cases: &[CaseStats]) {
     }
 }
 
-/// A name with the smallest, middle and largest value.
+/// A row with a name, and the minimum, median and maximum of values.
 fn spread(name: &str, values: &[f64]) -> Vec<String> {
     let mut sorted = values.to_vec();
     sorted.sort_by(f64::total_cmp);

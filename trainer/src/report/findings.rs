@@ -1,4 +1,4 @@
-//! What the analysis found, with pictures of the places.
+//! Findings of the analysis, with pictures.
 
 use super::format::{chain, count};
 use super::page::{Section, escaped, figure};
@@ -7,11 +7,11 @@ use super::slice::{Scan, SliceError};
 use crate::analyze::findings::{Finding, FindingKind, Severity};
 use crate::work_dir::{WorkDir, WorkError};
 
-/// Pictures of a kind of finding.
+/// Maximum number of pictures per kind of finding.
 const PICTURES: usize = 3;
-/// Findings of a kind that are listed.
+/// Maximum number of listed findings per kind.
 const LISTED: usize = 20;
-/// Cases of a finding that are named.
+/// Maximum number of named cases per finding.
 const NAMED: usize = 5;
 
 /// Findings by kind, errors first.
@@ -120,7 +120,7 @@ pub fn section(work: &WorkDir, left_out: &mut Vec<String>) -> Result<Section, Wo
     Ok(section)
 }
 
-/// Whether a picture helps to understand findings of a kind.
+/// Whether a picture helps to understand findings of this kind.
 fn shows_something(kind: FindingKind) -> bool {
     !matches!(
         kind,
@@ -128,7 +128,7 @@ fn shows_something(kind: FindingKind) -> bool {
     )
 }
 
-/// The slice of a finding in one of its cases; none where nothing can be seen of it.
+/// The slice of a finding in one of its cases; `None` where a picture shows nothing of it.
 fn picture(work: &WorkDir, finding: &Finding, case: &str) -> Result<Option<String>, SliceError> {
     let Some(files) = work.case(case) else {
         return Ok(None);
@@ -154,7 +154,7 @@ fn picture(work: &WorkDir, finding: &Finding, case: &str) -> Result<Option<Strin
         return Ok(None);
     };
     let mut scan = Scan::read(&root.join(shown))?;
-    // The place in the world; files of a case may be stored in different orders.
+    // A world position, because files of a case may have different voxel orders.
     let place = match position {
         Some(position) => {
             let file = root.join(&position.file);
@@ -171,7 +171,7 @@ fn picture(work: &WorkDir, finding: &Finding, case: &str) -> Result<Option<Strin
         scan = Scan::read(file)?;
         mark = scan.voxel(*world);
     }
-    // A label map that cannot be read may be what was found.
+    // The finding itself may be about a label map that cannot be read.
     let labels = files
         .label
         .as_ref()

@@ -1,4 +1,4 @@
-//! Numbers and errors as the page writes them.
+//! Formats numbers and errors for the page.
 
 /// An error with its causes, in one line.
 pub(super) fn chain(error: &dyn std::error::Error) -> String {
@@ -12,7 +12,7 @@ pub(super) fn chain(error: &dyn std::error::Error) -> String {
     text
 }
 
-/// `1 case`, `2 cases`.
+/// A number with its unit: `1 case`, `2 cases`.
 pub(super) fn count(number: usize, of: &str) -> String {
     let plural = if number == 1 { "" } else { "s" };
     format!("{number} {of}{plural}")

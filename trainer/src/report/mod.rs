@@ -1,7 +1,7 @@
-//! One page about a work directory for people: data, findings, plan, training, scores and the worst cases.
+//! A page about a work directory: data, findings, plan, training, scores and the worst cases.
 //!
-//! The page is a single HTML file in XML's syntax, without scripts and without anything from elsewhere. All text from
-//! tasks and datalists is escaped; paths of this machine do not get into it. The same work directory gives the same page.
+//! The page is a single HTML file in XML syntax, without scripts or external resources. All text from tasks and
+//! datalists is escaped, and paths of this machine are left out. The same work directory gives the same page.
 
 mod axis;
 mod data;
@@ -28,24 +28,22 @@ use crate::work_dir::{WorkDir, WorkError};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Report {
     pub html: String,
-    /// What could not be shown, and why; not part of the page.
+    /// Parts that could not be shown, and why; they are not part of the page.
     pub left_out: Vec<String>,
 }
 
-/// Why there is no page.
+/// Why the page cannot be made.
 #[derive(Debug, Error)]
 pub enum ReportError {
-    /// Something in the work directory cannot be read.
     #[error(transparent)]
     Work(#[from] WorkError),
-    /// A run's files cannot be read.
     #[error(transparent)]
     Fit(#[from] FitError),
 }
 
-/// Makes the page of a work directory, of as much as there is.
+/// Makes the page of a work directory, from the stages that are done.
 ///
-/// **Errors**: [`ReportError`] for files that are there but cannot be read. Images that cannot be shown are no error.
+/// **Errors**: [`ReportError`] for files that exist but cannot be read. Images that cannot be shown are no error.
 pub fn report(work: &WorkDir, options: &ReportOptions) -> Result<Report, ReportError> {
     let mut left_out = Vec::new();
     let scores = work.scores(&work.runs())?;

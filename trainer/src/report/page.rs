@@ -1,8 +1,8 @@
-//! The page's frame: sections, tables, figures, all text escaped.
+//! Structure of the page: sections, tables and figures, with all text escaped.
 
 use std::fmt::Write as _;
 
-/// Inline style of the page; light and dark by the reader's choice, and fit for print.
+/// Inline style of the page; it follows the reader's choice of light or dark, and suits print.
 const STYLE: &str = include_str!("page.css");
 
 /// A part of the page with a heading of its own.
@@ -36,12 +36,12 @@ impl Section {
         let _ = writeln!(self.body, "<p>{}</p>", with_code(text));
     }
 
-    /// Adds a paragraph about something that is not there.
+    /// Adds a remark.
     pub fn note(&mut self, text: &str) {
         let _ = writeln!(self.body, "<p class=\"note\">{}</p>", with_code(text));
     }
 
-    /// Says which command makes what is missing here.
+    /// Adds a remark about missing data, with the command that makes them.
     pub fn missing(&mut self, what: &str, command: &str) {
         let _ = writeln!(
             self.body,
@@ -58,7 +58,7 @@ impl Section {
         }
     }
 
-    /// Adds what colors in pictures mean.
+    /// Adds a legend of the colors in pictures.
     pub fn key(&mut self, colors: &[([u8; 3], &str)]) {
         self.body.push_str("<p class=\"key\">");
         for ([red, green, blue], name) in colors {
@@ -71,7 +71,7 @@ impl Section {
         self.body.push_str("</p>\n");
     }
 
-    /// Adds a table; the first cell of each row names it.
+    /// Adds a table; the first cell of each row is its header.
     pub fn table(&mut self, caption: &str, header: &[&str], rows: &[Vec<String>]) {
         let caption = escaped(caption);
         let _ = writeln!(
@@ -102,14 +102,14 @@ impl Section {
     }
 }
 
-/// Whether a cell is set to the right.
+/// Whether a cell is right-aligned.
 fn is_number(cell: &str) -> bool {
     cell.starts_with(|first: char| first.is_ascii_digit() || "-–".contains(first))
         && cell.len() < 14
         && !cell.contains(char::is_alphabetic)
 }
 
-/// A picture or plot with words below it.
+/// A picture or plot with a caption.
 pub fn figure(content: &str, caption: &str) -> String {
     format!(
         "<figure>{content}<figcaption>{}</figcaption></figure>",
@@ -152,7 +152,7 @@ pub fn page(title: &str, lead: &str, sections: &[Section]) -> String {
     text
 }
 
-/// Text as it may stand in an element or a quoted attribute; characters that markup cannot hold are replaced.
+/// Escapes text for an element or a quoted attribute; characters that XML does not allow are replaced.
 pub fn escaped(text: &str) -> String {
     let mut safe = String::with_capacity(text.len());
     for character in text.chars() {
@@ -163,7 +163,7 @@ pub fn escaped(text: &str) -> String {
             '"' => safe.push_str("&quot;"),
             '\'' => safe.push_str("&#39;"),
             '\n' | '\t' => safe.push(' '),
-            // Directions that would reorder the text around them.
+            // Direction controls, which would reorder the surrounding text.
             '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{fffe}' | '\u{ffff}' => {
                 safe.push('\u{fffd}');
             }
@@ -174,7 +174,7 @@ pub fn escaped(text: &str) -> String {
     safe
 }
 
-/// Escaped text, with what stands between backticks as code.
+/// Escapes text, and marks parts between backticks as code.
 pub fn with_code(text: &str) -> String {
     let parts: Vec<String> = text.split('`').map(escaped).collect();
     if parts.len().is_multiple_of(2) {

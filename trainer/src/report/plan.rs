@@ -1,10 +1,10 @@
-//! Every decision with its reason.
+//! Decisions with their reasons.
 
 use super::page::{Section, escaped, with_code};
 use crate::planner::{Decision, Group};
 use crate::work_dir::{PlanReasons, WorkDir, WorkError};
 
-/// The decisions by group.
+/// Tables of decisions by topic.
 pub fn section(work: &WorkDir) -> Result<Section, WorkError> {
     let mut section = Section::new("plan", "Plan");
     let command = "vesal-train plan --work-dir DIR";
@@ -37,7 +37,7 @@ pub fn section(work: &WorkDir) -> Result<Section, WorkError> {
     Ok(section)
 }
 
-/// A table of each group of decisions, of the algorithm of this name where there are several.
+/// Adds a table for each topic, with the algorithm's name if there are several algorithms.
 fn tables(section: &mut Section, decisions: &[Decision], algorithm: Option<&str>) {
     let set = decisions
         .iter()

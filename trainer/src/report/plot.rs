@@ -10,38 +10,38 @@ const HEIGHT: f64 = 250.0;
 const LEFT: f64 = 52.0;
 const TOP: f64 = 40.0;
 const BOTTOM: f64 = 42.0;
-/// Room on the right for the names of curves.
+/// Width for the names of curves on the right.
 const NAMES: f64 = 96.0;
-/// Room on the right without names.
+/// Width of the right margin without names.
 const MARGIN: f64 = 22.0;
-/// Colors of curves in the style of the page.
+/// Number of curve colors in the page's style.
 pub const COLORS: usize = 7;
-/// Dots of a strip that are drawn.
+/// Maximum number of dots that are drawn per row.
 const DOTS: usize = 200;
 
 #[derive(Debug, Clone)]
 pub struct Curve {
-    /// What stands beside its end; empty: nothing.
+    /// Label at the end of the curve; empty for none.
     pub name: String,
-    /// Points from left to right.
+    /// Points in ascending order of x.
     pub points: Vec<(f64, f64)>,
-    /// Which color, below [`COLORS`].
+    /// Index of the color, below [`COLORS`].
     pub color: usize,
-    /// Whether it stays in the background.
+    /// Whether the curve is drawn faintly.
     pub is_faint: bool,
 }
 
-/// What a plot is called, and what its axes are.
+/// Title of a plot, and labels of its axes.
 #[derive(Debug, Clone, Copy)]
 pub struct Words<'a> {
     pub title: &'a str,
-    /// What goes to the right, with its unit.
+    /// Quantity on the horizontal axis, with its unit.
     pub x: &'a str,
-    /// What goes up, with its unit.
+    /// Quantity on the vertical axis, with its unit.
     pub y: &'a str,
 }
 
-/// Curves over a common axis; `from_zero` keeps 0 on the vertical one.
+/// Curves in a common coordinate system; with `from_zero`, the vertical axis includes 0.
 pub fn curves(words: Words<'_>, curves: &[Curve], from_zero: bool) -> String {
     let points = || curves.iter().flat_map(|curve| &curve.points);
     let x = Axis::around(points().map(|point| point.0), 5);
@@ -100,7 +100,7 @@ pub fn curves(words: Words<'_>, curves: &[Curve], from_zero: bool) -> String {
     text
 }
 
-/// Bars between edges, as tall as their counts.
+/// A histogram: bars between edges, with heights given by counts.
 pub fn bars(words: Words<'_>, edges: &[f64], counts: &[f64], color: usize) -> String {
     let frame = Frame {
         x: Axis::around(edges.iter().copied(), 5),
@@ -157,7 +157,7 @@ pub fn strips(words: Words<'_>, rows: &[(String, Vec<f64>)], range: Option<[f64;
             if index % stride != 0 && !is_end {
                 continue;
             }
-            // Dots of like values lie beside each other.
+            // Dots with similar values are moved apart.
             let aside = [0.0, 5.0, -5.0, 8.0, -8.0, 2.5, -2.5][index / stride % 7];
             let _ = write!(
                 text,
@@ -181,7 +181,7 @@ pub fn strips(words: Words<'_>, rows: &[(String, Vec<f64>)], range: Option<[f64;
     text
 }
 
-/// What stands below [`strips`] of at most so many dots in a row.
+/// The caption of [`strips`] with at most this many dots in a row.
 pub fn strips_caption(cases: usize) -> String {
     let of = if cases > DOTS {
         format!("A dot for each of about {DOTS} of {cases} cases")
@@ -191,7 +191,7 @@ pub fn strips_caption(cases: usize) -> String {
     format!("{of}; the line is the median.")
 }
 
-/// Counts of values in equal bins from the smallest to the largest, with the edges of the bins.
+/// A histogram of values in bins of equal width, with the bins' edges.
 pub fn binned(values: &[f64]) -> (Vec<f64>, Vec<f64>) {
     let bins = ((values.len() as f64).sqrt().ceil() as usize).clamp(4, 30);
     let axis = |(low, high): (f64, f64), value: &f64| (low.min(*value), high.max(*value));
@@ -211,7 +211,7 @@ pub fn binned(values: &[f64]) -> (Vec<f64>, Vec<f64>) {
     (edges, counts)
 }
 
-/// The middle of sorted values.
+/// Median of sorted values; the mean of the two middle ones where their number is even, `None` without values.
 pub fn median(sorted: &[f64]) -> Option<f64> {
     let middle = sorted.len() / 2;
     match sorted.len() {
@@ -221,7 +221,7 @@ pub fn median(sorted: &[f64]) -> Option<f64> {
     }
 }
 
-/// A name of at most so many characters, escaped.
+/// A name of at most `most` characters, escaped.
 fn shortened(name: &str, most: usize) -> String {
     if name.chars().count() <= most {
         return escaped(name);
@@ -230,7 +230,7 @@ fn shortened(name: &str, most: usize) -> String {
     escaped(&format!("{start}…"))
 }
 
-/// The part of a plot that is the same in all.
+/// The part that all plots share.
 struct Frame {
     x: Axis,
     y: Option<Axis>,

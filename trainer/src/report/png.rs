@@ -1,4 +1,4 @@
-//! Pictures of indexed colors as PNG files within a page.
+//! Images of indexed colors, as PNG files within a page.
 
 use std::io::Write as _;
 
@@ -7,17 +7,17 @@ use flate2::{Compression, Crc};
 
 /// Shades of gray, the first entries of the palette.
 pub const GRAYS: u8 = 244;
-/// Voxels that are no numbers.
+/// Palette entry of voxels that are NaN or infinite.
 pub const NON_FINITE: u8 = GRAYS;
-/// A place to look at.
+/// Palette entry of a marked position.
 pub const MARK: u8 = GRAYS + 1;
 /// Color of [`NON_FINITE`].
 pub const NON_FINITE_COLOR: [u8; 3] = [255, 0, 255];
 /// Color of [`MARK`].
 pub const MARK_COLOR: [u8; 3] = [240, 228, 66];
-/// First of the [`LINES`] colors for outlines.
+/// First of the palette entries [`LINES`] for outlines.
 pub const FIRST_LINE: u8 = GRAYS + 2;
-/// Colors that stand out of gray and that color-blind people can tell apart.
+/// Colors that contrast with gray and that color-blind people can distinguish.
 ///
 /// **Source**: Okabe and Ito 2008, Color Universal Design.
 pub const LINES: [[u8; 3]; 6] = [
@@ -29,21 +29,20 @@ pub const LINES: [[u8; 3]; 6] = [
     [0, 114, 255],
 ];
 
-/// A picture of palette entries, row by row.
+/// An image of palette entries, row by row.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Picture {
-    /// Pixels in a row.
+    /// Width in pixels.
     pub width: usize,
-    /// Rows.
+    /// Height in pixels.
     pub height: usize,
-    /// Palette entries.
     pub pixels: Vec<u8>,
 }
 
 impl Picture {
-    /// The picture as an element of a page.
+    /// The image as an element of a page.
     ///
-    /// `alt` is escaped already.
+    /// `alt` has to be escaped.
     pub fn element(&self, alt: &str) -> String {
         format!(
             "<img alt=\"{alt}\" width=\"{}\" height=\"{}\" src=\"data:image/png;base64,{}\"/>",
@@ -53,14 +52,14 @@ impl Picture {
         )
     }
 
-    /// The picture as a PNG file.
+    /// The image as a PNG file.
     ///
     /// **Source**: PNG specification, third edition: 8 bits of an indexed color, rows without filter.
     fn png(&self) -> Vec<u8> {
         let mut header = Vec::with_capacity(13);
         header.extend((self.width as u32).to_be_bytes());
         header.extend((self.height as u32).to_be_bytes());
-        // Bit depth, indexed color, and the only methods there are for compression, filters and order.
+        // Bit depth, color type, and the defined methods of compression, filtering and interlacing.
         header.extend([8, 3, 0, 0, 0]);
         let mut palette: Vec<u8> = (0..GRAYS)
             .flat_map(|gray| [(u16::from(gray) * 255 / u16::from(GRAYS - 1)) as u8; 3])
@@ -74,7 +73,7 @@ impl Picture {
             rows.extend_from_slice(row);
         }
         let mut encoder = ZlibEncoder::new(Vec::new(), Compression::best());
-        // Memory takes all that is written to it.
+        // Writing to memory does not fail.
         let _ = encoder.write_all(&rows);
         let data = encoder.finish().unwrap_or_default();
         let mut png = b"\x89PNG\r\n\x1a\n".to_vec();
@@ -143,7 +142,7 @@ mod tests {
         let png = picture.png();
         assert_eq!(png[..8], *b"\x89PNG\r\n\x1a\n");
         assert_eq!(png[16..29], [0, 0, 0, 2, 0, 0, 0, 2, 8, 3, 0, 0, 0]);
-        // The check of an empty IEND is the same in all files.
+        // The checksum of an empty IEND chunk is constant.
         assert_eq!(png[png.len() - 8..], *b"IEND\xaeB`\x82");
         let start = png.windows(4).position(|four| four == b"IDAT").unwrap() + 4;
         let mut rows = Vec::new();

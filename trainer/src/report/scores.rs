@@ -10,14 +10,14 @@ use super::plot::{self, Words};
 use crate::fit::{self, RunScores};
 use crate::work_dir::{RunNames, WorkDir};
 
-/// Labels with columns of their own in the table of cases.
+/// Maximum number of labels with a column in the table of cases.
 const LABELS: usize = 6;
-/// Cases in the table.
+/// Maximum number of cases in the table.
 const CASES: usize = 200;
-/// Labels in the plot.
+/// Maximum number of labels in the plot.
 const ROWS: usize = 40;
 
-/// Distributions over cases, and cases with the worst first.
+/// Distributions over cases, and a table of cases, the worst first.
 pub fn section(work: &WorkDir, scores: &[RunScores]) -> Section {
     let mut section = Section::new("scores", "Scores");
     if scores.is_empty() {
@@ -61,7 +61,7 @@ pub fn section(work: &WorkDir, scores: &[RunScores]) -> Section {
     section
 }
 
-/// Dice of each label over the held-out cases of one algorithm, with its name where there are several.
+/// Dice of each label over the held-out cases of an algorithm, with its name if there are several algorithms.
 fn of_labels(
     section: &mut Section,
     scores: &[RunScores],
@@ -186,7 +186,7 @@ fn case_table(
     }
 }
 
-/// The volume of each label, or their sum where there are many.
+/// Volumes of the labels, or their sum where there are many labels.
 fn volumes(case: &CaseScore, labels: &[String], of: impl Fn(&LabelScore) -> f64) -> String {
     if labels.len() > LABELS {
         return short(case.labels.values().map(of).sum());

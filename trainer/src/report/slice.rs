@@ -1,4 +1,4 @@
-//! One slice of a volume as a picture, with outlines of labels.
+//! Pictures of single slices, with outlines of labels.
 
 use ndarray::{Array3, ArrayView3};
 use vesal_io::image::{self, ImageError};
@@ -8,14 +8,14 @@ use vesal_volume::{Affine, LabelMap, Volume};
 
 use super::png::{FIRST_LINE, GRAYS, LINES, MARK, NON_FINITE, Picture};
 
-/// Pixels of the longer side.
+/// Pixels along the longer side.
 const SIDE: f64 = 224.0;
-/// How much thicker than along the body slices of another direction have to be to be shown.
+/// Ratio of slice distances from which on the thicker slices of another direction are shown instead of axial ones.
 const THICKER: f64 = 1.5;
-/// Pixels from a place to the ring around it.
+/// Radius of the ring around a marked position, in pixels.
 const RING: f64 = 9.0;
 
-/// Intensities in RAS order, and what to show of them.
+/// An image in RAS order, and the direction of its slices.
 #[derive(Debug)]
 pub struct Scan {
     image: Array3<f32>,
@@ -23,30 +23,27 @@ pub struct Scan {
     axis: usize,
 }
 
-/// Labels to draw, in the order of the scan.
+/// Labels to outline, in RAS order.
 #[derive(Debug)]
 pub struct Outline {
     labels: Array3<u16>,
-    /// Color of all labels; none: each its own.
+    /// Color of all labels; `None`: each label has its own.
     color: Option<u8>,
 }
 
-/// Why a file cannot be shown.
 #[derive(Debug, thiserror::Error)]
 pub enum SliceError {
-    /// It cannot be read.
     #[error(transparent)]
     Read(#[from] ImageError),
-    /// Nobody knows how it lies.
+    /// The affine is unusable.
     #[error(transparent)]
     Geometry(#[from] GeometryError),
-    /// It has no voxels.
     #[error("the image has no voxels")]
     Empty,
 }
 
 impl Scan {
-    /// The first channel of a volume, seen across its thickest slices.
+    /// The first channel of a volume, with slices in the direction in which they are thickest.
     ///
     /// **Errors**: [`SliceError`].
     pub fn new(volume: Volume) -> Result<Self, SliceError> {
@@ -76,7 +73,7 @@ impl Scan {
         Self::new(image::read_channels(path)?)
     }
 
-    /// Labels that fit this scan; none where they lie on another grid.
+    /// Outlines of labels on this image; `None` where the labels are on another grid.
     pub fn outline(&self, labels: LabelMap, line: Option<usize>) -> Option<Outline> {
         let (labels, _) = reorient_labels(labels, Orientation::RAS).ok()?;
         (labels.data.dim() == self.image.dim()).then(|| Outline {
@@ -85,7 +82,7 @@ impl Scan {
         })
     }
 
-    /// The voxel nearest to a place in the world.
+    /// The voxel nearest to a world position; `None` outside of the image.
     pub fn voxel(&self, world: [f64; 3]) -> Option<[usize; 3]> {
         let found = self.affine.inverse().ok()?.voxel_to_world(world);
         let shape: [usize; 3] = self.image.dim().into();
@@ -100,7 +97,7 @@ impl Scan {
         Some(voxel)
     }
 
-    /// The slice with most voxels that `counts`, the middle one where none does.
+    /// The slice with the most voxels that fulfill `counts`; the middle one where there are none.
     pub fn slice_with_most(&self, counts: impl Fn([usize; 3]) -> bool) -> usize {
         let found = self.voxels_by_slice(counts);
         let most = found.iter().copied().max().unwrap_or(0);
@@ -110,7 +107,7 @@ impl Scan {
         }
     }
 
-    /// For each slice, whether any of its voxels `counts`.
+    /// For each slice, whether any of its voxels fulfills `counts`.
     pub fn slices_with(&self, counts: impl Fn([usize; 3]) -> bool) -> Vec<bool> {
         let found = self.voxels_by_slice(counts);
         found.into_iter().map(|number| number > 0).collect()
@@ -130,12 +127,12 @@ impl Scan {
         [self.image.dim().0, self.image.dim().1, self.image.dim().2][self.axis]
     }
 
-    /// The slice that a voxel is in.
+    /// Index of the slice that contains a voxel.
     pub fn slice_of(&self, voxel: [usize; 3]) -> usize {
         voxel[self.axis]
     }
 
-    /// The direction of the slices and how they are seen.
+    /// Direction of the slices and orientation of the pictures, in words.
     pub fn view(&self) -> &'static str {
         match self.axis {
             0 => "sagittal, front on the left",
@@ -144,7 +141,7 @@ impl Scan {
         }
     }
 
-    /// Draws a slice. Where outlines of one color each meet, they are white.
+    /// Draws a slice. Where outlines with a single color each coincide, they are white.
     pub fn draw(&self, slice: usize, outlines: &[&Outline], mark: Option<[usize; 3]>) -> Picture {
         let [across, down] = match self.axis {
             0 => [1, 2],
@@ -157,7 +154,7 @@ impl Scan {
         let scale = SIDE / wide.max(tall);
         let pixels = |mm: f64| ((mm * scale).round() as usize).max(8);
         let (width, height) = (pixels(wide), pixels(tall));
-        // Right and front are where the indices grow to, and lie on the left and above.
+        // Indices grow toward right, front and top, which a picture shows on the left and above.
         let index = |pixel: usize, pixels: usize, axis: usize| {
             let voxels = shape[axis] as f64;
             voxels - 0.5 - (pixel as f64 + 0.5) / pixels as f64 * voxels
@@ -224,7 +221,7 @@ impl Scan {
         picture
     }
 
-    /// The intensity between four voxels of a slice; those that are no numbers do not count.
+    /// Interpolates bilinearly within a slice; values that are NaN or infinite are ignored.
     fn between(&self, slice: usize, axes: [usize; 2], at: [f64; 2]) -> f32 {
         let shape: [usize; 3] = self.image.dim().into();
         let (mut sum, mut weights) = (0.0, 0.0);
@@ -249,26 +246,26 @@ impl Scan {
 }
 
 impl Outline {
-    /// Whether a voxel has a label, this one if there is one.
+    /// Whether a voxel has this label, or any label for `None`.
     pub fn has(&self, voxel: [usize; 3], label: Option<u16>) -> bool {
         let own = self.labels[voxel];
         label.map_or(own != 0, |label| own == label)
     }
 
-    /// Whether two outlines say different things of a voxel.
+    /// Whether two outlines have different labels in a voxel.
     pub fn differs(&self, other: &Self, voxel: [usize; 3]) -> bool {
         self.labels[voxel] != other.labels[voxel]
     }
 }
 
-/// Which intensities are black and white.
+/// Intensities that are shown black and white.
 struct Window {
     black: f32,
     white: f32,
 }
 
 impl Window {
-    /// From the lowest to the highest hundredth of a slice.
+    /// From the 1st to the 99th percentile of a slice.
     fn of(image: ArrayView3<'_, f32>, axis: usize, slice: usize) -> Self {
         let slice = image.index_axis_move(ndarray::Axis(axis), slice);
         let mut values: Vec<f32> = slice.iter().copied().filter(|v| v.is_finite()).collect();
@@ -334,7 +331,7 @@ mod tests {
         let outline = scan.outline(labels, None).unwrap();
         assert_eq!(scan.slice_with_most(|voxel| outline.has(voxel, None)), 2);
         let picture = scan.draw(2, &[&outline], None);
-        // The corner voxel takes a quarter of each side; its inner edge is drawn.
+        // A voxel in the corner takes a quarter of each side; its inner edge is drawn.
         assert_eq!(picture.pixels[10 * 224 + 55], FIRST_LINE + 1);
         assert!(picture.pixels[10 * 224 + 60] < GRAYS);
         assert_eq!(scan.voxel([3.2, 2.8, 2.0]), Some([3, 3, 2]));

@@ -1,4 +1,4 @@
-//! What matters most, at the top.
+//! Summary at the top of the page.
 
 use vesal_bundle::case_scores::MeanScore;
 

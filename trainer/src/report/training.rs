@@ -1,4 +1,4 @@
-//! How the trainings went.
+//! Curves of the trainings.
 
 use super::format::short;
 use super::page::{Section, figure};
@@ -6,11 +6,11 @@ use super::plot::{self, COLORS, Curve, Words};
 use crate::fit::{self, Curves, FitError};
 use crate::work_dir::{RunNames, WorkDir};
 
-/// Points of a curve.
+/// Maximum number of points of a curve.
 const POINTS: usize = 300;
-/// Share of the epochs that a smoothed curve averages over.
+/// Fraction of the epochs over which curves are smoothed.
 const SMOOTHING: f64 = 0.02;
-/// Labels with a curve of their own.
+/// Maximum number of labels with a curve of their own.
 const LABELS: usize = COLORS - 2;
 
 /// Loss, Dice and learning rate of each fold.
@@ -18,7 +18,7 @@ pub fn section(work: &WorkDir) -> Result<Section, FitError> {
     let mut section = Section::new("training", "Training");
     let runs = work.runs();
     let names = RunNames::among(&runs);
-    // One for each algorithm: all its folds follow the same schedule.
+    // One rate per algorithm, because all of its folds follow the same schedule.
     let mut rates: Vec<(&str, String)> = Vec::new();
     for run in &runs {
         let curves = fit::curves(&work.run_dir(run))?;
@@ -69,12 +69,12 @@ fn over_epochs(curves: &Curves, value: impl Fn(&fit::StepRow) -> f64) -> Vec<(f6
         .collect()
 }
 
-/// Means over neighboring points.
+/// Moving average over neighboring points.
 fn smoothed(points: &[(f64, f64)]) -> Vec<(f64, f64)> {
     let reach = (points.len() as f64 * SMOOTHING).ceil() as usize;
     (0..points.len())
         .map(|index| {
-            // As far to the left as to the right, so that ends stay where they are.
+            // The range is symmetric, so that the ends are unchanged.
             let reach = reach.min(index).min(points.len() - 1 - index);
             let near = &points[index - reach..=index + reach];
             let sum: f64 = near.iter().map(|point| point.1).sum();
@@ -112,7 +112,7 @@ fn validation(curves: &Curves, name: &str) -> Option<String> {
             .total_cmp(&b.mean_dice)
             .then(b.epoch.cmp(&a.epoch))
     })?;
-    // The labels that are predicted worst, where there are more than can be told apart.
+    // Among too many labels to distinguish, those that are predicted worst.
     let mut labels: Vec<usize> = (0..curves.labels.len()).collect();
     let dice = |label: usize| {
         best.dice

@@ -15,11 +15,11 @@ use super::slice::{Scan, SliceError};
 use crate::fit::{self, HeldOut, RunScores};
 use crate::work_dir::{RunNames, WorkDir};
 
-/// Colors of outlines: truth and prediction.
+/// Colors of the outlines of truth and prediction.
 const TRUTH: usize = 0;
 const PREDICTION: usize = 1;
 
-/// Slices where truth and prediction differ most.
+/// Pictures of the slices where truth and prediction differ most.
 pub fn section(
     work: &WorkDir,
     scores: &[RunScores],
@@ -133,7 +133,7 @@ pub fn section(
     section
 }
 
-/// The slice with truth where most voxels differ, without and with outlines.
+/// The slice within the truth where most voxels differ, without and with outlines.
 fn draw(held_out: HeldOut<'_>) -> Result<String, SliceError> {
     let HeldOut {
         case,
@@ -147,7 +147,7 @@ fn draw(held_out: HeldOut<'_>) -> Result<String, SliceError> {
     let prediction = scan
         .outline(prediction, Some(PREDICTION))
         .ok_or(SliceError::Empty)?;
-    // Slices beyond the truth show less of what went wrong.
+    // Slices outside of the truth would show less about the errors.
     let has_truth = scan.slices_with(|voxel| truth.has(voxel, None));
     let slice = scan.slice_with_most(|voxel| {
         let slice = scan.slice_of(voxel);

@@ -1,4 +1,4 @@
-//! Settings whose value is one of some names.
+//! Settings whose value is one of several names.
 
 use std::fmt;
 
@@ -35,7 +35,7 @@ macro_rules! choices {
         }
 
         impl fmt::Debug for $type {
-            /// As in settings.
+            /// Writes the name as settings spell it.
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str(self.name())
             }
@@ -102,7 +102,7 @@ choices! {
 }
 
 impl Default for AugmentMode {
-    /// Of train plans that were written before there was such a setting.
+    /// The value for train plans that were written before the setting existed.
     fn default() -> Self {
         Self::Default
     }

@@ -1,11 +1,11 @@
-//! How a setting is declared.
+//! Declaration of settings.
 
-/// Makes the registry of its entries: the struct [`Overrides`](super::Overrides) with a field for each, a static
-/// [`Setting`](super::Setting) or [`FixedDefault`](super::FixedDefault) for each, and the list of all.
+/// Generates the registry from its entries: the struct [`Overrides`](super::Overrides) with a field for each setting, a
+/// static [`Setting`](super::Setting) or [`FixedDefault`](super::FixedDefault) for each, and the list of all.
 ///
-/// An entry is a documentation comment, `field: type => STATIC "name"`, what holds where it is not set (`rule("…")` in
-/// words, or `default(value, "…")`), and the fields of [`Definition`](super::Definition) and of the setting that are
-/// not the usual ones.
+/// An entry consists of a documentation comment, `field: type => STATIC "name"`, the value where the setting is not set
+/// (`rule("…")` in words, or `default(value, "…")`), and those fields of [`Definition`](super::Definition) and of the
+/// setting that differ from the usual ones.
 macro_rules! settings {
     ($(
         $(#[doc = $doc:literal])+
@@ -19,10 +19,10 @@ macro_rules! settings {
             $(,)?
         }
     )+) => {
-        /// Decisions that the user takes instead of the planner's rules, by their names in the registry: in `task.yaml`,
-        /// and on the command line as `--set NAME=VALUE`.
+        /// The user's values of settings, which replace those of the planner's rules. They are set by name in
+        /// `task.yaml`, or on the command line as `--set NAME=VALUE`.
         ///
-        /// What is set survives every rule of the planner.
+        /// No rule of the planner changes them.
         #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
         #[serde(default, deny_unknown_fields)]
         pub struct Overrides {
@@ -34,17 +34,16 @@ macro_rules! settings {
         }
 
         impl Overrides {
-            /// Names of all settings.
             pub const NAMES: [&'static str; [$($name),+].len()] = [$($name),+];
 
-            /// These settings where they are set, those of `base` elsewhere.
+            /// The values of `self`, and those of `base` where `self` has none.
             pub fn over(&self, base: &Self) -> Self {
                 Self {
                     $($field: self.$field.clone().or_else(|| base.$field.clone()),)+
                 }
             }
 
-            /// Checks every value by itself.
+            /// Checks each value independently.
             ///
             /// **Errors**: the first [`OutOfRange`].
             pub(super) fn check(&self) -> Result<(), OutOfRange> {
@@ -72,7 +71,7 @@ macro_rules! settings {
                 });
         )+
 
-        /// All settings, in the order that files list them.
+        /// All settings, in the order of listings.
         static ALL: &[&dyn AnySetting] = &[$(&$static),+];
     };
     (@type rule $type:ty) => { Setting<$type> };

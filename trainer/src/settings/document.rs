@@ -46,7 +46,7 @@ fn section<'a>(
     title: &str,
     settings: impl Iterator<Item = &'a dyn AnySetting> + Clone,
 ) {
-    // Writing to a text cannot fail.
+    // Writing to a string does not fail.
     let _ = write!(
         page,
         "\n## {title}\n\n| setting | value | default | meaning |\n|---|---|---|---|\n"

@@ -1,4 +1,4 @@
-//! The registry as JSON: for programs, editors and searches.
+//! The registry as JSON, for programs, editors and searches.
 
 use serde_json::{Map, Value, json};
 
@@ -6,11 +6,11 @@ use super::registry::all;
 use super::setting::{AnySetting, Scale, Search};
 use super::value::Type;
 
-/// Every setting with all that is known of it.
+/// All settings with all their properties.
 ///
 /// **Definition**: `{"format": "vesal-settings", "format_version": 1, "settings": [{"name", "aliases", "category",
 /// "description", "type", "schema", "expected", "choices", "default", "rule", "example", "makes_another_run", "search"}]}`.
-/// `default` is null where it depends on the data; `search` is null where a setting is not to be searched.
+/// `default` is null where it depends on the data; `search` is null where a setting is not searched.
 pub fn listing() -> Value {
     let settings = all().iter().map(|&setting| {
         let definition = setting.definition();
@@ -46,7 +46,7 @@ pub fn listing() -> Value {
     })
 }
 
-/// JSON Schema of the settings in `task.yaml`; it says nothing of the task's other keys.
+/// JSON Schema of the settings in `task.yaml`; other keys of the task are not described.
 pub fn schema() -> Value {
     let mut properties = Map::new();
     for &setting in all() {
@@ -72,7 +72,7 @@ pub fn schema() -> Value {
     })
 }
 
-/// What may be searched, by name: type, bounds and scale, or names.
+/// Search space by setting: type, bounds and scale, or names.
 pub fn search_space() -> Value {
     let space: Map<_, _> = all()
         .iter()
@@ -85,7 +85,7 @@ pub fn search_space() -> Value {
     })
 }
 
-/// The schema of a value, which may also be empty: the rules then decide.
+/// The schema of a value; null is allowed as well, and leaves the setting to the rules.
 fn value_schema(setting: &dyn AnySetting) -> Map<String, Value> {
     let mut schema = setting.value_type().schema();
     setting.limits().add_to(&mut schema);
@@ -99,7 +99,7 @@ fn value_schema(setting: &dyn AnySetting) -> Map<String, Value> {
     schema
 }
 
-/// What a search may try.
+/// The domain of a search, if the setting is searched.
 fn domain(setting: &dyn AnySetting) -> Option<Value> {
     let value_type = setting.value_type();
     Some(match setting.definition().search? {

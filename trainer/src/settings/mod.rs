@@ -1,9 +1,9 @@
-//! The settings of a training: one registry, from which all that reads or shows them is made.
+//! The settings of a training, in one registry that everything about them is generated from.
 //!
 //! A setting is one entry in [`registry`]: name, type, range, default, documentation, category, whether it is part of a
-//! run's identity, and how it may be searched. Its field in [`Overrides`], `--set NAME=VALUE` and the key in `task.yaml`
-//! with their errors, the help, `docs/settings.md`, the JSON schema and the search space follow from the entry. What a
-//! setting does stands where the planner takes it.
+//! run's identity, and how it may be searched. The entry defines its field in [`Overrides`], `--set NAME=VALUE` and the
+//! key in `task.yaml` with their errors, the help, `docs/settings.md`, the JSON schema and the search space. The effect
+//! of a setting is in the code of the planner that uses it.
 
 mod choice;
 mod declare;

@@ -1,4 +1,4 @@
-//! Reading settings: from `task.yaml` and from `--set NAME=VALUE`.
+//! Parsing of settings from `task.yaml` and `--set NAME=VALUE`.
 
 use serde_yaml_ng::{Mapping, Value};
 use thiserror::Error;
@@ -11,36 +11,34 @@ use crate::yaml::{self, YamlReadError};
 /// Longest value of a setting in bytes.
 const MAX_VALUE_BYTES: u64 = 1 << 16;
 
-/// Why a setting cannot be used.
 #[derive(Debug, Error)]
 pub enum OverrideError {
-    /// A name that means nothing.
+    /// The name of no setting.
     #[error("`{name}` is no setting{}; settings are: {}", suggest::phrase(suggestion), Overrides::NAMES.join(", "))]
     Unknown {
         name: String,
-        /// A setting that looks like it.
+        /// The most similar name of a setting.
         suggestion: Option<&'static str>,
     },
-    /// Not `NAME=VALUE`.
+    /// The text is not `NAME=VALUE`.
     #[error("{found:?} sets nothing, expected NAME=VALUE")]
     Form { found: String },
-    /// Not YAML.
+    /// The value is not YAML.
     #[error("the value of `{name}` is no YAML")]
     Yaml { name: String, source: YamlReadError },
-    /// A value of another kind.
+    /// The value has another type.
     #[error("`{name}` has a value of the wrong kind")]
     Kind {
         name: String,
-        /// What was found and expected.
         source: serde_yaml_ng::Error,
     },
-    /// A value out of range.
+    /// The value is out of range.
     #[error(transparent)]
     Range(#[from] OutOfRange),
 }
 
 impl OverrideError {
-    /// That no setting has this name, with the one that is nearest.
+    /// An unknown name, with the most similar one of a setting.
     pub fn unknown(name: &str) -> Self {
         Self::Unknown {
             name: name.to_owned(),
@@ -50,9 +48,9 @@ impl OverrideError {
 }
 
 impl Overrides {
-    /// Sets one by name; an empty value leaves it to the rules again.
+    /// Sets a value by name; a null value leaves the setting to the rules again.
     ///
-    /// **Errors**: [`OverrideError`]; the settings are then as before.
+    /// **Errors**: [`OverrideError`]; the settings are then unchanged.
     pub fn set(&mut self, name: &str, value: Value) -> Result<(), OverrideError> {
         let Some(setting) = registry::find(name) else {
             return Err(OverrideError::unknown(name));
@@ -71,7 +69,7 @@ impl Overrides {
         Ok(())
     }
 
-    /// Sets one from `NAME=VALUE`, the value being YAML.
+    /// Sets a value from `NAME=VALUE`, where the value is YAML.
     ///
     /// **Errors**: as [`set`](Self::set).
     ///

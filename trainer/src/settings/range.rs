@@ -1,26 +1,25 @@
-//! Ranges of settings: what holds, in words and as JSON Schema.
+//! Ranges of settings: as a condition, in words and as JSON Schema.
 
 use serde_json::{Map, Value, json};
 use vesal_bundle::deploy_plan::MAX_WINDOW_SIDE;
 
-/// The values that a setting may have.
+/// Valid values of a setting.
 pub struct Range<T: ?Sized + 'static> {
-    /// In words.
+    /// The range in words.
     pub expected: &'static str,
-    /// Whether a value is one of them.
+    /// Whether a value is in the range.
     pub holds: fn(&T) -> bool,
-    /// Limits of the value, or of each element of a list, as far as JSON Schema can say them.
+    /// Limits of the value, or of each element of a list, as far as JSON Schema can express them.
     pub limits: Limits,
 }
 
-/// Limits of numbers and lists.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Limits {
     pub minimum: Option<f64>,
     pub maximum: Option<f64>,
     pub exclusive_minimum: Option<f64>,
     pub exclusive_maximum: Option<f64>,
-    /// Fewest elements.
+    /// Least number of elements.
     pub min_items: Option<usize>,
     pub unique_items: bool,
 }
@@ -57,7 +56,7 @@ impl Limits {
         }
     }
 
-    /// Adds the limits to the schema of a type: those of numbers to the innermost elements of a list.
+    /// Adds the limits to the schema of a type; limits of numbers apply to the innermost elements of a list.
     pub fn add_to(&self, schema: &mut Map<String, Value>) {
         if let Some(count) = self.min_items {
             schema.insert("minItems".into(), json!(count));
@@ -89,7 +88,7 @@ impl Limits {
 }
 
 impl<T> Range<T> {
-    /// Every value of the type.
+    /// All values of the type.
     pub const ANY: Self = Self {
         expected: "",
         holds: |_| true,
@@ -97,7 +96,7 @@ impl<T> Range<T> {
     };
 }
 
-/// Counts of what there has to be.
+/// Counts of at least 1.
 pub const AT_LEAST_1: Range<usize> = Range {
     expected: "at least 1",
     holds: |&count| count > 0,
@@ -139,28 +138,28 @@ pub const BLOCKS: Range<Vec<usize>> = Range {
     },
 };
 
-/// Learning rates.
+/// Positive numbers.
 pub const POSITIVE: Range<f64> = Range {
     expected: "a positive number",
     holds: |&number| number > 0.0 && number.is_finite(),
     limits: Limits::above(0.0),
 };
 
-/// Rates that may be off.
+/// Numbers from 0 on.
 pub const NOT_NEGATIVE: Range<f64> = Range {
     expected: "a finite number of at least 0",
     holds: |&number| number >= 0.0 && number.is_finite(),
     limits: Limits::from(0.0),
 };
 
-/// Largest norms, which have to be positive in single precision as well.
+/// Limits of norms, which have to be positive in single precision as well.
 pub const NORM_LIMIT: Range<f64> = Range {
     expected: POSITIVE.expected,
     holds: |&limit| limit.is_finite() && limit as f32 > 0.0,
     limits: Limits::above(0.0),
 };
 
-/// Parts of a whole, never all of it.
+/// Fractions from 0 on, below 1.
 pub const FRACTION: Range<f64> = Range {
     expected: "at least 0 and below 1",
     holds: |value| (0.0..1.0).contains(value),
@@ -193,7 +192,7 @@ pub const AXES: Range<Vec<usize>> = Range {
     },
 };
 
-/// Planes of a patch.
+/// Planes of a patch, as pairs of axes.
 pub const PLANES: Range<Vec<[usize; 2]>> = Range {
     expected: "pairs of different axes of 0, 1 and 2",
     holds: |planes| planes.iter().all(|axes| are_axes(axes)),

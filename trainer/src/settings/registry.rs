@@ -1,6 +1,6 @@
 //! The settings, one entry each.
 //!
-//! To add one, write an entry here and take it where it acts, mostly in the planner: everything else follows.
+//! To add one, write an entry here and use its value, mostly in the planner; everything else is generated.
 
 use serde::{Deserialize, Serialize};
 
@@ -274,12 +274,12 @@ settings! {
     }
 }
 
-/// All settings, in the order that files list them.
+/// All settings, in the order of listings.
 pub fn all() -> &'static [&'static dyn AnySetting] {
     ALL
 }
 
-/// The setting of a name or another spelling of it.
+/// The setting with this name or alias.
 pub fn find(name: &str) -> Option<&'static dyn AnySetting> {
     let mut settings = ALL.iter().copied();
     settings.find(|setting| {
@@ -288,7 +288,7 @@ pub fn find(name: &str) -> Option<&'static dyn AnySetting> {
     })
 }
 
-/// Every name and other spelling.
+/// All names and aliases.
 pub(crate) fn spellings() -> impl Iterator<Item = &'static str> {
     ALL.iter().flat_map(|setting| {
         let definition = setting.definition();

@@ -1,4 +1,4 @@
-//! What is known of a setting.
+//! Properties of settings.
 
 use std::fmt;
 use std::ops::Deref;
@@ -10,7 +10,7 @@ use super::range::{Limits, Range};
 use super::value::{SettingValue, Type};
 use crate::train_plan::TrainPlan;
 
-/// What a setting belongs to.
+/// Topic of a setting.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Category {
     Data,
@@ -23,7 +23,7 @@ pub enum Category {
 }
 
 impl Category {
-    /// In the order that people read them.
+    /// All topics in reading order.
     pub const ALL: [Self; 7] = [
         Self::Schedule,
         Self::Optimization,
@@ -53,45 +53,45 @@ impl fmt::Display for Category {
     }
 }
 
-/// How a search spreads the values that it tries.
+/// Distribution of the values that a search tries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Scale {
     Linear,
     Log,
 }
 
-/// Values that a search may try.
+/// Domain of a search.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Search {
     /// Numbers between bounds, both included; integers for integer settings.
     Range { low: f64, high: f64, scale: Scale },
-    /// Every name of the setting, or both values of a flag.
+    /// All names of the setting, or both values of a flag.
     All,
 }
 
-/// Everything about a setting that does not depend on the type of its value.
+/// Properties of a setting that do not depend on the type of its value.
 #[derive(Debug, Clone, Copy)]
 pub struct Definition {
-    /// Auto3DSeg's, where it has one.
+    /// Name; Auto3DSeg's where it has one.
     pub name: &'static str,
-    /// Other spellings that are read.
+    /// Other accepted spellings.
     pub aliases: &'static [&'static str],
     pub category: Category,
-    /// As written in the registry; see [`sentence`](Self::sentence).
+    /// Documentation comment of the registry; see [`sentence`](Self::sentence).
     pub doc: &'static str,
-    /// What holds where it is not set, in words.
+    /// Default, or rule that gives it, in words.
     pub rule: &'static str,
-    /// A value, as YAML, that no rule gives for usual data.
+    /// A value as YAML that no rule gives for usual data.
     pub example: &'static str,
-    /// Puts into a plan what holds for every value, where a run goes on although the value has changed; none: another
-    /// value makes another run.
+    /// Overwrites the setting in a plan by a fixed value, so that runs with different values have the same identity;
+    /// `None` where another value makes another run.
     pub same_run: Option<fn(&mut TrainPlan)>,
-    /// None: not to be searched.
+    /// `None` where the setting is not searched.
     pub search: Option<Search>,
 }
 
 impl Definition {
-    /// A setting without other spellings, which is part of a run's identity and is not searched.
+    /// Usual properties: no aliases, part of a run's identity, not searched.
     pub(super) const USUAL: Self = Self {
         name: "",
         aliases: &[],
@@ -103,7 +103,7 @@ impl Definition {
         search: None,
     };
 
-    /// What the value is, in one or two sentences.
+    /// The meaning of the value, in one or two sentences.
     pub fn sentence(&self) -> &'static str {
         self.doc.trim()
     }
@@ -115,7 +115,7 @@ pub struct Setting<T: 'static> {
     pub range: Range<T>,
 }
 
-/// A value that a setting may not have.
+/// A value out of the range of its setting.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error("`{name}` is {found}, expected {expected}")]
 pub struct OutOfRange {
@@ -148,7 +148,7 @@ impl<T> Deref for Setting<T> {
     }
 }
 
-/// A setting with one default, whatever the data are.
+/// A setting with one default for all data.
 pub struct FixedDefault<T: 'static> {
     pub setting: Setting<T>,
     pub default: fn() -> T,
@@ -168,12 +168,12 @@ pub trait AnySetting: Sync {
 
     fn value_type(&self) -> Type;
 
-    /// Range in words; empty where the type says all.
+    /// Range in words; empty where the type says everything.
     fn expected(&self) -> &'static str;
 
     fn limits(&self) -> Limits;
 
-    /// The default where it is one for all data.
+    /// The default, where it does not depend on the data.
     fn fixed_default(&self) -> Option<Value>;
 }
 

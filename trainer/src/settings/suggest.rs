@@ -1,6 +1,6 @@
-//! Guesses what a misspelled name was meant to be.
+//! Suggestions for misspelled names.
 
-/// The name that differs least from `found`, if it is close enough to be meant.
+/// The name with the least edit distance from `found`, if it is similar enough.
 pub(crate) fn closest<'a>(found: &str, names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     let found = found.to_ascii_lowercase();
     let scored = names.map(|name| (edits(&found, name), name));
@@ -8,14 +8,14 @@ pub(crate) fn closest<'a>(found: &str, names: impl Iterator<Item = &'a str>) -> 
     (distance <= 1 + name.len() / 5).then_some(name)
 }
 
-/// `, did you mean …?` or nothing.
+/// The text `, did you mean …?`, or nothing.
 pub(crate) fn phrase(suggestion: &Option<&str>) -> String {
     suggestion
         .map(|name| format!(", did you mean `{name}`?"))
         .unwrap_or_default()
 }
 
-/// Levenshtein's distance: insertions, deletions and replacements between two texts.
+/// Levenshtein distance: insertions, deletions and replacements between two texts.
 fn edits(a: &str, b: &str) -> usize {
     let b: Vec<char> = b.chars().collect();
     let mut row: Vec<usize> = (0..=b.len()).collect();

@@ -1,17 +1,17 @@
-//! The types that a setting's value may have.
+//! Types of settings' values.
 
 use std::fmt;
 
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
-/// One name of those that a setting can have.
+/// One of the names that a setting can have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Choice {
     pub name: &'static str,
-    /// Other spellings that are read.
+    /// Other accepted spellings.
     pub aliases: &'static [&'static str],
-    /// What it means, in one phrase.
+    /// Meaning in one phrase.
     pub doc: &'static str,
 }
 
@@ -19,20 +19,20 @@ pub struct Choice {
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Type {
     Flag,
-    /// From 0.
+    /// Non-negative integer.
     Integer,
     Number,
-    /// One of some names.
+    /// One of several names.
     Name(&'static [Choice]),
     List {
         of: &'static Type,
-        /// Number of elements; none: any.
+        /// Number of elements; `None`: any number.
         length: Option<usize>,
     },
 }
 
 impl Type {
-    /// Name in listings: `flag`, `integer`, `number`, `name` or `list`.
+    /// Type in listings: `flag`, `integer`, `number`, `name` or `list`.
     pub fn name(&self) -> &'static str {
         match self {
             Self::Flag => "flag",
@@ -43,7 +43,7 @@ impl Type {
         }
     }
 
-    /// Names that the value may have, or each element of a list.
+    /// Names that the value, or each element of a list, may have.
     pub fn choices(&self) -> &'static [Choice] {
         match self {
             Self::Name(choices) => choices,
@@ -81,7 +81,7 @@ impl Type {
 }
 
 impl fmt::Display for Type {
-    /// For people: `integer`, `list of 3 numbers`.
+    /// The type in words: `integer`, `list of 3 numbers`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Flag => f.write_str("true or false"),
@@ -107,9 +107,9 @@ impl fmt::Display for Type {
     }
 }
 
-/// A Rust type that a setting's value may have.
+/// A Rust type of settings' values.
 pub trait SettingValue: Clone + fmt::Debug + Serialize + 'static {
-    /// How it is written.
+    /// Type in YAML and JSON.
     const TYPE: Type;
 }
 

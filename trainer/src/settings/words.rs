@@ -1,4 +1,4 @@
-//! Settings in words.
+//! Descriptions of settings in words.
 
 use super::setting::{AnySetting, Scale, Search};
 use super::value::Type;
@@ -8,7 +8,7 @@ pub fn value_of(setting: &dyn AnySetting) -> String {
     let value_type = setting.value_type();
     match setting.expected() {
         "" => value_type.to_string(),
-        // A range of numbers may say the type as well.
+        // The range of a number may include the type.
         expected if matches!(value_type, Type::Number) && expected.contains("number") => {
             expected.to_owned()
         }
@@ -16,7 +16,7 @@ pub fn value_of(setting: &dyn AnySetting) -> String {
     }
 }
 
-/// What a search may try, in words.
+/// Domain of a search in words.
 pub fn searched(setting: &dyn AnySetting) -> Option<String> {
     Some(match setting.definition().search? {
         Search::Range { low, high, scale } => {

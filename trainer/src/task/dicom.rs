@@ -1,4 +1,4 @@
-//! What a task says about DICOM: series of its channels, codes of its classes.
+//! The task's DICOM rules: series of its channels, codes of its classes.
 
 use serde_yaml_ng::Value;
 use vesal_bundle::DicomRules;
@@ -6,13 +6,13 @@ use vesal_bundle::dicom_rules::RulesError;
 
 use super::{Classes, TaskError};
 
-/// Name of the channel of an image that has one.
+/// Name of the channel of an image with a single channel.
 const FIRST: &str = "image";
 
-/// Reads `dicom`, and checks it against the keys of further images and the classes.
+/// Parses `dicom`, and checks it against the keys of secondary images and the classes.
 ///
-/// **Definition**: how many channels the first image has is only known from the data; until the planning, `image` and
-/// `image_0`, `image_1`, … pass alike.
+/// **Definition**: the number of channels of the first image is known only from the data; until the planning, both
+/// `image` and `image_0`, `image_1`, … are accepted.
 pub(super) fn parse<'a>(
     value: Value,
     further: impl Iterator<Item = &'a str>,

@@ -1,4 +1,4 @@
-//! Why a task cannot be used.
+//! Errors of a task.
 
 use std::io;
 use std::path::PathBuf;
@@ -12,64 +12,56 @@ use crate::algorithms::UnknownAlgorithm;
 use crate::settings::{OverrideError, suggest};
 use crate::yaml::YamlReadError;
 
-/// Why a task cannot be used.
 #[derive(Debug, Error)]
 pub enum TaskError {
-    /// The system refuses the file.
     #[error("the task cannot be read")]
-    Read {
-        /// What the system answered.
-        source: io::Error,
-    },
-    /// Not YAML, or no mapping of keys to values.
+    Read { source: io::Error },
+    /// The file is not YAML, or not a mapping of keys to values.
     #[error("the task is no YAML mapping of keys to values")]
     Yaml { source: YamlReadError },
-    /// A key has to be there.
+    /// A required key is missing.
     #[error("the task has no `{key}`")]
     Missing { key: &'static str },
-    /// A key that means nothing.
+    /// An unknown key.
     #[error("the task has the unknown key `{key}`{}; known are: {}", suggest::phrase(suggestion), known.join(", "))]
     UnknownKey {
         key: String,
-        /// A known key that looks like it.
+        /// The most similar known key.
         suggestion: Option<&'static str>,
         known: Vec<&'static str>,
     },
-    /// A value of the wrong kind.
+    /// A value has the wrong type.
     #[error("`{key}` of the task is {found}, expected {expected}")]
     Value {
         key: &'static str,
         found: String,
-        /// What it has to be.
         expected: &'static str,
     },
-    /// A name that breaks the rules for names.
+    /// A name breaks the rules for names.
     #[error("`{key}` of the task has an unusable name")]
     Name {
         key: &'static str,
         source: NameError,
     },
-    /// What to segment is unclear.
     #[error(transparent)]
     Classes(#[from] ClassError),
-    /// An extra modality whose key means something else, or comes twice.
+    /// The key of an extra modality has another meaning, or occurs twice.
     #[error(
         "`extra_modalities` of the task has the key `{key}`, expected names of further images such as `image2`"
     )]
     ExtraKey { key: String },
-    /// What it says about DICOM is not in the form that is asked for.
+    /// `dicom` does not follow its format.
     #[error("`dicom` of the task does not follow its format")]
     DicomForm { source: serde_yaml_ng::Error },
-    /// What it says about DICOM does not fit the rest of it.
+    /// `dicom` contradicts other parts of the task.
     #[error("`dicom` of the task is unusable")]
     Dicom { source: RulesError },
     /// `algos` names an algorithm that does not exist.
     #[error("cannot use `algos` of the task")]
     Algorithm(#[from] UnknownAlgorithm),
-    /// An override that cannot be used.
     #[error(transparent)]
     Override(#[from] OverrideError),
-    /// A file or folder is in none of the places where it may be.
+    /// A file or folder is in none of the possible places.
     #[error("`{key}` of the task is not found at {}", quoted(tried))]
     NotFound {
         /// `datalist` or `dataroot`.
@@ -79,7 +71,6 @@ pub enum TaskError {
 }
 
 impl TaskError {
-    /// What the reader can do about it.
     pub fn hint(&self) -> Option<&'static str> {
         match self {
             Self::Yaml {

@@ -1,4 +1,4 @@
-//! Values of a task in errors.
+//! Formats values of a task for errors.
 
 use serde_yaml_ng::Value;
 

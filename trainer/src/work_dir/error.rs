@@ -1,4 +1,4 @@
-//! Why a work directory cannot be used.
+//! Errors of a work directory.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -16,130 +16,86 @@ use crate::settings::OverrideError;
 use crate::task::TaskError;
 use crate::yaml::YamlReadError;
 
-/// Why a stage cannot be done.
 #[derive(Debug, Error)]
 pub enum WorkError {
-    /// The task cannot be used.
     #[error("cannot use the task `{}`", path.display())]
-    Task {
-        /// The file.
-        path: PathBuf,
-        /// The rule.
-        source: TaskError,
-    },
-    /// A setting cannot be used.
+    Task { path: PathBuf, source: TaskError },
     #[error(transparent)]
     Setting(#[from] OverrideError),
-    /// The datalist cannot be used.
     #[error("cannot use the datalist `{}`", path.display())]
     Datalist {
-        /// The file.
         path: PathBuf,
-        /// The rule.
         source: DatalistError,
     },
-    /// The cases cannot be divided into folds.
+    /// The cases cannot be assigned to folds.
     #[error(transparent)]
     Folds(#[from] FoldError),
-    /// The directory was never set up.
+    /// The directory was not set up.
     #[error("`{}` is no work directory: it has no `work.json`", path.display())]
-    NotSetUp {
-        /// The directory.
-        path: PathBuf,
-    },
-    /// The data are elsewhere.
+    NotSetUp { path: PathBuf },
+    /// The data root does not exist.
     #[error("the data root `{}` is not there", path.display())]
-    NoDataroot {
-        /// The folder.
-        path: PathBuf,
-    },
-    /// The system refuses a file.
+    NoDataroot { path: PathBuf },
     #[error("cannot read `{}`", path.display())]
-    Read {
-        /// The file.
-        path: PathBuf,
-        /// What the system answered.
-        source: io::Error,
-    },
-    /// A file cannot be written.
+    Read { path: PathBuf, source: io::Error },
     #[error(transparent)]
     Write(#[from] AtomicError),
-    /// The directory cannot be made.
     #[error("cannot make the directory `{}`", path.display())]
-    MakeDirectory {
-        /// The directory.
-        path: PathBuf,
-        /// What the system answered.
-        source: io::Error,
-    },
-    /// A file of the work directory cannot be read or does not follow its format.
+    MakeDirectory { path: PathBuf, source: io::Error },
+    /// A document of the work directory cannot be read or does not follow its format.
     #[error(transparent)]
     Document(#[from] DocumentError),
     /// The data stats do not follow their format.
     #[error("`{}` does not follow its format", path.display())]
     Yaml {
-        /// The file.
         path: PathBuf,
-        /// Where and what.
         source: YamlReadError,
     },
-    /// The analysis fails.
     #[error(transparent)]
     Analyze(#[from] AnalyzeError),
-    /// The data stats are about images alone.
+    /// The data stats are of images without labels.
     #[error("the cases have no label maps, expected one for each case to plan and train")]
     NoLabels,
-    /// The planning fails.
     #[error(transparent)]
     Plan(#[from] PlannerError),
-    /// A name that no algorithm has.
     #[error(transparent)]
     Algorithm(#[from] UnknownAlgorithm),
-    /// No algorithm that was named is for the cases.
+    /// All named algorithms were skipped; reasons by name.
     #[error("no algorithm is left: {}", reasons(.0))]
     Skipped(BTreeMap<String, String>),
-    /// A file of before cannot be removed.
+    /// An outdated file cannot be removed.
     #[error("cannot remove `{}`", path.display())]
     Remove { path: PathBuf, source: io::Error },
-    /// A stage that has to come first was not done.
+    /// An earlier stage was not done.
     #[error("there is no `{missing}` in the work directory")]
     StageMissing {
-        /// The file that the stage writes.
+        /// File that the stage writes.
         missing: String,
-        /// The command that writes it.
+        /// Command that writes it.
         command: &'static str,
     },
-    /// A file changed after another was made from it.
+    /// A file was changed after another one was made from it.
     #[error("`{file}` is not what it was when the plan was made")]
-    Changed {
-        /// The file.
-        file: String,
-    },
-    /// A fold that is not to be trained.
+    Changed { file: String },
+    /// The fold is not among those to train.
     #[error("fold {found} is not among the folds to train, which are {folds:?}")]
     NoSuchFold {
-        /// The fold.
         found: usize,
         /// Folds to train.
         folds: Vec<usize>,
     },
 }
 
-/// What kind of thing a [`WorkError`] is about.
+/// The cause of a [`WorkError`], which determines the exit code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fault {
-    /// The command line.
     Usage,
-    /// Tasks, datalists, images.
     Input,
-    /// Plans and records.
     Plan,
-    /// Files to write.
     Output,
 }
 
 impl WorkError {
-    /// What kind of thing is at fault.
     pub fn fault(&self) -> Fault {
         match self {
             Self::Setting(_)
@@ -164,7 +120,6 @@ impl WorkError {
         }
     }
 
-    /// What the reader can do about it.
     pub fn hint(&self) -> Option<String> {
         let text = match self {
             Self::Task { source, .. } => source.hint(),
@@ -205,7 +160,7 @@ impl WorkError {
     }
 }
 
-/// `a is skipped, because …; b is skipped, because …`.
+/// The text `a is skipped, because …; b is skipped, because …`.
 fn reasons(skipped: &BTreeMap<String, String>) -> String {
     let each: Vec<_> = skipped
         .iter()

@@ -1,4 +1,4 @@
-//! What a work directory tells those who only look.
+//! Facts about a work directory, for reports.
 
 use std::path::Path;
 
@@ -6,11 +6,11 @@ use serde::de::IgnoredAny;
 use vesal_bundle::deploy_plan::Modality;
 use vesal_cases::datalist::Case;
 
-use super::{DATA_STATS_BY_CASE, WorkDir, WorkError, parse_stats, read};
+use super::files::{DATA_STATS_BY_CASE, parse_stats, read};
+use super::{WorkDir, WorkError};
 use crate::analyze::stats::{CaseStats, DataStatsByCase};
 
 impl WorkDir {
-    /// Name of the task.
     pub fn name(&self) -> &str {
         &self.task.name
     }
@@ -20,17 +20,16 @@ impl WorkDir {
         self.task.modality
     }
 
-    /// Folder that the paths of the datalist start from.
+    /// Folder that the paths of the datalist are relative to.
     pub fn dataroot(&self) -> &Path {
         &self.dataroot
     }
 
-    /// A case of the datalist.
     pub fn case(&self, name: &str) -> Option<&Case> {
         self.datalist.training.iter().find(|case| case.id == name)
     }
 
-    /// What a label of the training data is called.
+    /// Name of a label value of the training data.
     pub fn label_name(&self, value: u16) -> String {
         let names = self.class_names();
         match usize::from(value).checked_sub(1) {
@@ -42,7 +41,7 @@ impl WorkDir {
         }
     }
 
-    /// Facts about each usable case, in the datalist's order; none before the analysis.
+    /// Statistics of each usable case, in the datalist's order; `None` before the analysis.
     ///
     /// **Errors**: [`WorkError`].
     pub fn case_stats(&self) -> Result<Option<Vec<CaseStats>>, WorkError> {

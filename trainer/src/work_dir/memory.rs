@@ -1,9 +1,10 @@
-//! How much memory of the host the training of a fold takes.
+//! Memory of the host that the training of a fold takes.
 
 use vesal_bundle::DeployPlan;
 use vesal_files::document;
 
-use super::{WorkDir, WorkError, read};
+use super::files::read;
+use super::{WorkDir, WorkError};
 use crate::algorithms::Algorithm;
 use crate::memory::{CaseSize, CasesMemory, StepMemory};
 use crate::planner::PlannerError;
@@ -11,8 +12,8 @@ use crate::precision::Precision;
 use crate::train_plan::TrainPlan;
 
 impl WorkDir {
-    /// Bytes that the training of a fold by an algorithm takes where the processor computes, at most: its cases, and a
-    /// step's activations.
+    /// Upper estimate of the bytes that the training of a fold by an algorithm takes on the processor: its cases, and a
+    /// step's tensors.
     ///
     /// **Errors**: [`WorkError`] for plans that cannot be read.
     pub fn fold_bytes(&self, algorithm: &Algorithm) -> Result<u64, WorkError> {

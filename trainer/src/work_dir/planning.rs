@@ -1,4 +1,4 @@
-//! Planning: from data stats to plans of every chosen algorithm.
+//! Planning: from data stats to the plans of all chosen algorithms.
 
 use std::fs;
 use std::path::PathBuf;
@@ -8,30 +8,29 @@ use vesal_bundle::run_record::{self, RunRecord};
 use vesal_bundle::work_dir::RunId;
 use vesal_files::{atomic, digest, document};
 
+use super::files::{DATA_STATS, parse_stats, read};
 use super::plans::PlanPaths;
 use super::record::PlanRecord;
-use super::{DATA_STATS, Made, WorkDir, WorkError, parse_stats, read};
+use super::{Made, WorkDir, WorkError};
 use crate::algorithms::{self, Algorithm};
 use crate::analyze::stats::{DataStats, StatsSummary};
 use crate::memory::{GIB, cases_budget};
 use crate::planner::{Budget, Decision, PlannerError, PlannerInput, PlannerOutput};
 use crate::settings::{Overrides, registry};
 
-/// Rises when the same data stats would give other plans.
+/// Version of the planner, increased when the same data stats give other plans.
 const PLANNER_VERSION: u32 = 2;
 
-/// What planning gave for an algorithm.
 #[derive(Debug)]
 pub struct Planning {
     pub algorithm: &'static Algorithm,
     pub outcome: PlanOutcome,
 }
 
-/// Why the plans of an algorithm are as they are.
 #[derive(Debug)]
 pub struct PlanReasons {
     pub algorithm: &'static Algorithm,
-    /// None where the plans were made from something else than what is there now.
+    /// `None` where the plans were made from other inputs than the present ones.
     pub decisions: Option<Vec<Decision>>,
 }
 
@@ -41,31 +40,30 @@ pub enum PlanOutcome {
         made: Made,
         plans: Box<PlannerOutput>,
     },
-    /// The algorithm is not for these cases.
+    /// The algorithm does not suit the cases.
     Skipped { reason: String },
 }
 
-/// What plans of all algorithms follow from.
+/// Inputs of planning that all algorithms share.
 struct Facts {
     stats: StatsSummary,
-    /// SHA-256 of the data stats.
     data_stats: String,
     overrides: Overrides,
     budget: Budget,
 }
 
-/// Plans, and what they follow from.
+/// Plans, and the digest of their inputs.
 struct Derived {
     plans: PlannerOutput,
     inputs: String,
 }
 
 impl WorkDir {
-    /// Plans for every chosen algorithm from the data stats, unless its plans are up to date or `again` is asked for.
+    /// Plans all chosen algorithms from the data stats, except those whose plans are up to date, unless `again` is set.
     ///
-    /// Gives the plans as well, for they can be derived at any time.
+    /// Plans that are up to date are returned as well.
     ///
-    /// **Errors**: [`WorkError`]; [`WorkError::Skipped`] where no algorithm is left.
+    /// **Errors**: [`WorkError`]; [`WorkError::Skipped`] where all algorithms are skipped.
     pub fn plan(&mut self, again: bool) -> Result<Vec<Planning>, WorkError> {
         let facts = self.facts()?;
         let chosen = self.chosen.clone();
@@ -145,7 +143,8 @@ impl WorkDir {
         })
     }
 
-    /// Removes plans beside `work.json`; the deploy plan stays where it is as it was and records of finished runs name it.
+    /// Removes plans beside `work.json`. The deploy plan is kept if it is unchanged and records of finished runs refer
+    /// to it.
     fn remove_root_plans(&self, deploy_plan: &str) -> Result<(), WorkError> {
         let PlanPaths { deploy, train } = PlanPaths::at_root();
         let named = format!("../{deploy}");
@@ -167,7 +166,7 @@ impl WorkDir {
         Ok(())
     }
 
-    /// Decisions of each planned algorithm with their reasons, without writing anything.
+    /// Decisions of each planned algorithm with their reasons; nothing is written.
     ///
     /// **Errors**: [`WorkError`].
     pub fn decisions(&self) -> Result<Vec<PlanReasons>, WorkError> {
@@ -197,7 +196,7 @@ impl WorkDir {
         }
         let bytes = read(&path)?;
         let stats = labeled_stats(path, &bytes)?;
-        // What this machine has when the first plan is made counts for all later ones: they are the same on another.
+        // The memory of this machine at the first planning is recorded, so that plans are the same on another machine.
         let detected = || Some(cases_budget()? as f64 / GIB);
         Ok(Facts {
             stats,
@@ -237,7 +236,7 @@ impl WorkDir {
             budget.device_memory_gib,
             budget.host_memory_gib
         ]);
-        // A task without it keeps the digest that plans were made with before there was such a key.
+        // Without the key, the digest equals that of plans that were made before it existed.
         if let (false, Some(inputs)) = (input.dicom.is_empty(), inputs.as_array_mut()) {
             inputs.push(json!(input.dicom));
         }
@@ -248,7 +247,7 @@ impl WorkDir {
     }
 }
 
-/// Why an algorithm is not for these cases, unless the user wants it all the same.
+/// The reason to skip an algorithm for these cases, unless the user disallows skipping.
 fn skip_reason(algorithm: &Algorithm, facts: &Facts) -> Option<String> {
     let allowed = facts.overrides.allow_skip;
     match allowed.unwrap_or((registry::ALLOW_SKIP.default)()) {
@@ -257,7 +256,6 @@ fn skip_reason(algorithm: &Algorithm, facts: &Facts) -> Option<String> {
     }
 }
 
-/// Decodes data stats of cases with labels.
 fn labeled_stats(path: PathBuf, bytes: &[u8]) -> Result<StatsSummary, WorkError> {
     let value: serde_yaml_ng::Value = parse_stats(path.clone(), bytes)?;
     let summary = &value["stats_summary"];

@@ -1,14 +1,15 @@
-//! Which algorithms there are in a work directory, and where the plans of each are.
+//! Algorithms of a work directory, and paths of their plans.
 
 use std::path::PathBuf;
 
 use vesal_files::digest;
 
+use super::files::{DATA_STATS, DEPLOY_PLAN, TRAIN_PLAN, read};
 use super::record::PlanRecord;
-use super::{DATA_STATS, DEPLOY_PLAN, TRAIN_PLAN, WorkDir, WorkError, read};
+use super::{WorkDir, WorkError};
 use crate::algorithms::{self, Algorithm};
 
-/// Paths of an algorithm's plans, from the work directory.
+/// Paths of an algorithm's plans, relative to the work directory.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct PlanPaths {
     pub(super) deploy: String,
@@ -24,7 +25,7 @@ impl PlanPaths {
         }
     }
 
-    /// Where plans were before there were several algorithms.
+    /// Paths in directories that were made before there were several algorithms.
     pub(super) fn at_root() -> Self {
         Self {
             deploy: DEPLOY_PLAN.to_owned(),
@@ -34,18 +35,16 @@ impl PlanPaths {
 }
 
 impl WorkDir {
-    /// Algorithms that have plans.
     pub(super) fn planned(&self) -> impl Iterator<Item = &'static Algorithm> {
         let all = algorithms::all().iter().copied();
         all.filter(|algorithm| self.plan_record(algorithm.name).is_some())
     }
 
-    /// Whether there are plans.
     pub fn is_planned(&self) -> bool {
         self.planned().next().is_some()
     }
 
-    /// Algorithms to look at: those that have plans, and those that are chosen and not skipped.
+    /// Algorithms to report: those that have plans, and those that are chosen and not skipped.
     pub fn algorithms(&self) -> Vec<&'static Algorithm> {
         let all = algorithms::all().iter().copied();
         let is_listed = |algorithm: &&'static Algorithm| {
@@ -56,9 +55,9 @@ impl WorkDir {
         all.filter(is_listed).collect()
     }
 
-    /// Algorithms that are to be trained: those that are chosen and not skipped.
+    /// Algorithms to train: those that are chosen and not skipped.
     ///
-    /// **Errors**: [`WorkError::Skipped`] where none is left.
+    /// **Errors**: [`WorkError::Skipped`] where all are skipped.
     pub fn chosen(&self) -> Result<Vec<&'static Algorithm>, WorkError> {
         let skipped = &self.record.skipped;
         let mut chosen = self.chosen.clone();
@@ -74,7 +73,7 @@ impl WorkDir {
         }
     }
 
-    /// Chosen algorithms that were skipped at the last planning, with the reason.
+    /// Chosen algorithms that the last planning skipped, with the reason.
     pub fn skipped(&self) -> impl Iterator<Item = (&'static Algorithm, &str)> {
         let chosen = self.chosen.iter().copied();
         chosen.filter_map(|algorithm| {
@@ -83,7 +82,7 @@ impl WorkDir {
         })
     }
 
-    /// What the plans of an algorithm were made from, and where they are.
+    /// Record of an algorithm's plans, and their paths.
     pub(super) fn plan_record(&self, algorithm: &str) -> Option<(&PlanRecord, PlanPaths)> {
         let algorithm = algorithms::find(algorithm).ok()?;
         match self.record.plans.get(algorithm.name) {
@@ -104,9 +103,9 @@ impl WorkDir {
             })
     }
 
-    /// Absolute paths of the plans that a run is trained under: the deploy plan and the train plan.
+    /// Absolute paths of the plans of a run: the deploy plan and the train plan.
     ///
-    /// **Errors**: plans that are absent, and plans or data stats that are not those of the planning.
+    /// **Errors**: plans that are absent, and plans or data stats that changed since the planning.
     pub(super) fn checked_plans(&self, algorithm: &str) -> Result<[PathBuf; 2], WorkError> {
         let Some((plan, paths)) = self.plan_record(algorithm) else {
             return Err(WorkError::StageMissing {

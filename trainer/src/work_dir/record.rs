@@ -1,4 +1,4 @@
-//! What a work directory remembers about itself: `work.json`.
+//! The record of a work directory: `work.json`.
 
 use std::collections::BTreeMap;
 
@@ -13,38 +13,34 @@ use crate::memory::MemorySource;
 use crate::planner::Budget;
 use crate::settings::Overrides;
 
-/// `work.json`: where the data are, and from what each stage was made.
+/// `work.json`: the location of the data, and the inputs of each stage.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct WorkRecord {
-    /// Folder that the datalist's paths start from, itself starting from the work directory.
+    /// Folder that the datalist's paths are relative to; itself relative to the work directory.
     pub dataroot: String,
-    /// Where the folds come from.
     pub fold_source: FoldSource,
-    /// Folds to train.
     pub folds: Vec<usize>,
-    /// Settings from command lines; they win over those of the task.
+    /// Settings of command lines; they take precedence over those of the task.
     pub settings: Overrides,
-    /// Memory of the device to plan for, in GiB.
     pub device_memory_gib: f64,
-    /// Where that number comes from.
     #[serde(default)]
     pub device_memory_source: MemorySource,
-    /// Memory of the host to plan for, in GiB; none before the first plan.
+    /// Memory of the host to plan for, in GiB; `None` before the first plan.
     #[serde(default)]
     pub host_memory_gib: Option<f64>,
-    /// The data stats, once measured.
+    /// Inputs of the analysis, once it is done.
     pub analysis: Option<AnalysisRecord>,
     /// Plans at the root of the directory, made before there were several algorithms.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub plan: Option<PlanRecord>,
-    /// Algorithms from a command line; they win over those of the task.
+    /// Algorithms of a command line; they take precedence over those of the task.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub algorithms: Option<Vec<String>>,
-    /// The plans of each algorithm, once made.
+    /// Inputs of the plans of each algorithm, once made.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub plans: BTreeMap<String, PlanRecord>,
-    /// Algorithms that are not for the cases, and why.
+    /// Skipped algorithms with the reasons.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub skipped: BTreeMap<String, String>,
 }
@@ -56,7 +52,6 @@ impl VersionedDocument for WorkRecord {
 }
 
 impl WorkRecord {
-    /// The memory to plan for.
     pub(super) fn budget(&self) -> Budget {
         Budget {
             device_memory_gib: self.device_memory_gib,
@@ -66,26 +61,26 @@ impl WorkRecord {
     }
 }
 
-/// From what the data stats were made.
+/// Inputs and result of an analysis.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct AnalysisRecord {
-    /// SHA-256 over the cases, the sizes of their files, the labels and what was measured.
+    /// SHA-256 over the cases, the sizes of their files, the labels and the measures.
     pub inputs: String,
-    /// What was measured because it was asked for.
+    /// Optional measures.
     #[serde(default)]
     pub measures: Measures,
     /// SHA-256 of `datastats.yaml`.
     pub data_stats: String,
-    /// Cases that cannot be used; no stage after the analysis reads them.
+    /// Cases that cannot be used; later stages do not read them.
     pub excluded: Vec<ExcludedCase>,
 }
 
-/// From what the plans of an algorithm were made.
+/// Inputs and result of the planning of an algorithm.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PlanRecord {
-    /// SHA-256 over everything that the planner was told.
+    /// SHA-256 over all inputs of the planner.
     pub inputs: String,
     /// SHA-256 of `datastats.yaml`.
     pub data_stats: String,

@@ -1,15 +1,15 @@
-//! What runs are called where people read them.
+//! Names of runs for people.
 
 use vesal_bundle::work_dir::RunId;
 
-/// Names of runs: their folds, and their algorithms where there are several.
+/// Names of runs: the fold, preceded by the algorithm where there are several.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RunNames {
     several_algorithms: bool,
 }
 
 impl RunNames {
-    /// Names of these runs.
+    /// Names that distinguish these runs.
     pub fn among<'a>(runs: impl IntoIterator<Item = &'a RunId>) -> Self {
         let mut runs = runs.into_iter();
         let first = runs.next();
@@ -22,7 +22,7 @@ impl RunNames {
         self.several_algorithms
     }
 
-    /// `fold 2`, or `segresnet fold 2`.
+    /// The name in a sentence: `fold 2`, or `segresnet fold 2`.
     pub fn phrase(self, run: &RunId) -> String {
         match self.several_algorithms {
             true => format!("{} fold {}", run.algorithm, run.fold),
@@ -30,7 +30,7 @@ impl RunNames {
         }
     }
 
-    /// Columns that name a run: the last one of these two, or both.
+    /// The columns of a table that name a run: `fold` alone, or `algorithm` and `fold`.
     pub fn columns<T>(self, algorithm: T, fold: T) -> Vec<T> {
         match self.several_algorithms {
             true => vec![algorithm, fold],

@@ -11,12 +11,12 @@ use crate::fit::{self, Extent, FitError, RunScores, RunStatus};
 use crate::train_plan::TrainPlan;
 
 impl WorkDir {
-    /// All runs of the [algorithms to look at](Self::algorithms), by algorithm and fold.
+    /// All runs of the [reported algorithms](Self::algorithms), by algorithm and fold.
     pub fn runs(&self) -> Vec<RunId> {
         self.runs_of(&self.algorithms(), &self.record.folds)
     }
 
-    /// Runs of these algorithms with each of these folds held out.
+    /// Runs of these algorithms, one for each of these folds.
     pub fn runs_of(&self, algorithms: &[&'static Algorithm], folds: &[usize]) -> Vec<RunId> {
         let of_algorithm = |algorithm: &&'static Algorithm| {
             let name = algorithm.name;
@@ -25,12 +25,11 @@ impl WorkDir {
         algorithms.iter().flat_map(of_algorithm).collect()
     }
 
-    /// The directory of a run.
     pub fn run_dir(&self, run: &RunId) -> PathBuf {
         self.path.join(run.to_string())
     }
 
-    /// How well the best weights of runs predict each case that they held out, of those that have such scores.
+    /// Scores of the best weights of those runs that have any, by held-out case.
     ///
     /// **Errors**: weights that cannot be read.
     pub fn scores(&self, runs: &[RunId]) -> Result<Vec<RunScores>, FitError> {
@@ -44,12 +43,12 @@ impl WorkDir {
         Ok(found)
     }
 
-    /// How far a run is; `None` if it was not started.
+    /// Progress of a run; `None` if it was not started.
     pub fn run_status(&self, run: &RunId) -> Option<RunStatus> {
         fit::status(&self.run_dir(run), self.extent(run).as_ref())
     }
 
-    /// How long a run is; `None` without a plan.
+    /// Planned length of a run; `None` without a plan.
     fn extent(&self, run: &RunId) -> Option<Extent> {
         let (_, paths) = self.plan_record(&run.algorithm)?;
         let plan: TrainPlan = document::read(&self.path.join(paths.train)).ok()?;

@@ -1,4 +1,4 @@
-//! What each stage reads, writes, and takes as reason to run again.
+//! Inputs and outputs of the stages, and when they have to be repeated.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -9,8 +9,9 @@ use vesal_bundle::work_dir::RunId;
 use vesal_cases::datalist::Case;
 use vesal_files::{digest, document};
 
+use super::files::{DATA_STATS, DATA_STATS_BY_CASE};
 use super::record::AnalysisRecord;
-use super::{DATA_STATS, DATA_STATS_BY_CASE, WorkDir, WorkError};
+use super::{WorkDir, WorkError};
 use crate::analyze::stats::{DataStats, DataStatsByCase, ExcludedCase};
 use crate::analyze::{self, AnalysisOptions, Measures};
 use crate::dataset::TrainingCase;
@@ -18,25 +19,25 @@ use crate::device::TrainDevices;
 use crate::fit::FitRequest;
 use crate::memory::cases_budget;
 
-/// Rises when the same images would give other data stats.
+/// Version of the analysis, increased when the same images give other data stats.
 const ANALYSIS_VERSION: u32 = 2;
 
-/// Whether a stage had something to do.
+/// Whether a stage was performed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Made {
-    /// It ran.
+    /// It was performed now.
     Now,
-    /// What it makes was there and up to date.
+    /// Its results existed and were up to date.
     Before,
 }
 
 impl WorkDir {
-    /// Measures the cases and writes data stats and findings, unless they are up to date or `again` is asked for; what
-    /// was measured beyond the usual is measured again.
+    /// Measures the cases and writes data stats and findings, unless they are up to date and `again` is not set.
+    /// Optional measures of an earlier analysis are repeated.
     ///
-    /// `observe` is called with each case that is done. Gives the cases that cannot be used.
+    /// `observe` is called with each measured case. Returns the cases that cannot be used.
     ///
-    /// **Errors**: [`WorkError`]; the findings are written nevertheless where there are any.
+    /// **Errors**: [`WorkError`]; findings are written even then, if there are any.
     pub fn analyze(
         &mut self,
         again: bool,
@@ -51,7 +52,7 @@ impl WorkDir {
         self.analyze_with(measures, again, observe)
     }
 
-    /// [`WorkDir::analyze`], measuring this beyond the usual.
+    /// [`WorkDir::analyze`] with these optional measures.
     ///
     /// **Errors**: as [`WorkDir::analyze`].
     pub fn analyze_with(
@@ -118,10 +119,10 @@ impl WorkDir {
         self.task.classes.annotated().into_iter().collect()
     }
 
-    /// What to train for a run, with the [default](cases_budget) memory for cases.
+    /// The request for the training of a run, with the [default](cases_budget) memory for cases.
     ///
-    /// **Errors**: [`WorkError`] for a fold that is not to be trained, for plans that are absent, and for plans or data
-    /// stats that are not those of the planning.
+    /// **Errors**: [`WorkError`] for a fold that is not to be trained, for absent plans, and for plans or data stats
+    /// that changed since the planning.
     pub fn fit_request(
         &self,
         run: &RunId,
@@ -166,7 +167,7 @@ impl WorkDir {
             .filter(|case| excluded.iter().all(|other| other.case != case.id))
     }
 
-    /// Cases with labels and folds, with the paths of their files.
+    /// Cases with labels and folds, and the paths of their files.
     pub(super) fn training_cases(&self) -> Vec<TrainingCase> {
         let cases = self.usable_cases();
         cases.filter_map(|case| self.training_case(case)).collect()
@@ -184,7 +185,7 @@ impl WorkDir {
         })
     }
 
-    /// Digest of what the data stats depend on. Sizes of files stand for their content.
+    /// Digest of the inputs of the data stats. The sizes of files represent their content.
     fn analysis_inputs(&self, measures: &Measures) -> String {
         let size = |file: &String| {
             std::fs::metadata(self.dataroot.join(file))

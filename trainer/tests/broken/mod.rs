@@ -13,7 +13,7 @@ use vesal_volume::Affine;
 use crate::dataset_on_disk::{Dataset, image, labels};
 use crate::raw_nifti::raw;
 
-/// What is wrong, what it has to be reported as, and about which case.
+/// A defect, the finding that it has to give, and the case that it is in.
 pub type Row = (
     &'static str,
     FindingKind,
@@ -36,25 +36,25 @@ fn good(dataset: &mut Dataset) {
     dataset.list("bad");
 }
 
-/// A case with this file as image and a good label map.
+/// Adds a case with this file as image and a good label map.
 fn with_image(dataset: &mut Dataset, file: &str) {
     dataset.label("bad", &labels(), IDENTITY);
     dataset.item(json!({"image": file, "label": "bad_label.nii.gz"}));
 }
 
-/// A case with a good image and this file as label map.
+/// Adds a case with a good image and this file as label map.
 fn with_label(dataset: &mut Dataset, file: &str) {
     dataset.image("bad", &image(50), IDENTITY);
     dataset.item(json!({"image": "bad.nii.gz", "label": file}));
 }
 
-/// A case whose image is an uncompressed file with edited bytes.
+/// Adds a case whose image is an uncompressed file with edited bytes.
 fn edited_image(dataset: &mut Dataset, edit: fn(&mut Vec<u8>)) {
     raw(&dataset.path("bad.nii"), &image(50), edit);
     with_image(dataset, "bad.nii");
 }
 
-/// A case whose label map is an uncompressed file of these values with edited bytes.
+/// Adds a case whose label map is an uncompressed file of these values with edited bytes.
 fn edited_label(dataset: &mut Dataset, values: &Array3<f32>, edit: fn(&mut Vec<u8>)) {
     raw(&dataset.path("bad_label.nii"), values, edit);
     with_label(dataset, "bad_label.nii");

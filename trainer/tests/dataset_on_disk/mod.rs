@@ -22,7 +22,7 @@ pub struct Dataset {
 }
 
 impl Dataset {
-    /// Good cases `case_0`, `case_1`, ….
+    /// Writes good cases `case_0`, `case_1`, ….
     pub fn new(cases: usize) -> Self {
         let mut dataset = Self {
             folder: tempfile::tempdir().unwrap(),
@@ -62,7 +62,7 @@ impl Dataset {
         .unwrap();
     }
 
-    /// Puts the files of this name into the datalist.
+    /// Adds a case with the files of this name to the datalist.
     pub fn list(&mut self, name: &str) {
         self.item(serde_json::json!({
             "image": format!("{name}.nii.gz"),
@@ -104,7 +104,7 @@ pub fn image(offset: usize) -> Array3<f32> {
     })
 }
 
-/// Two boxes.
+/// A label map with two boxes.
 pub fn labels() -> Array3<u16> {
     let mut labels = Array3::zeros(SHAPE);
     labels.slice_mut(ndarray::s![2..6, 2..6, 2..5]).fill(1);

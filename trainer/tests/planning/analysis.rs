@@ -1,4 +1,4 @@
-//! What is measured where it is asked for, images without labels, and real data that are known to be incomplete.
+//! Optional measures, images without labels, and real data that are known to be incomplete.
 
 use crate::shared;
 use std::collections::BTreeSet;
@@ -19,7 +19,7 @@ fn run(dataset: &Dataset, options: impl Into<AnalysisOptions>) -> Analysis {
     analyze(&datalist.training, root, options, |_| {}).unwrap()
 }
 
-/// Labels 2 and 5: two boxes that touch at a corner in an image of axes P, I, L, and one apart.
+/// A dataset with labels 2 and 5: two boxes that touch at a corner, in an image of axes P, I, L, and a separate box.
 fn far_labels() -> Dataset {
     let mut dataset = Dataset::new(0);
     let affine = Affine::from_parts(
@@ -66,7 +66,7 @@ fn components_are_counted_by_label_with_boxes_in_ras() {
         (1, 2, 1.5)
     );
     assert_eq!(summary.label[1].shape.as_ref().unwrap().max, [3, 5, 4]);
-    // A label counts where it occurs, by its value and not by its place in the list.
+    // Labels are averaged over the cases where they occur, by value and not by position in the list.
     let share = |map: f64| map / 960.0;
     assert_eq!(summary.label[2].foreground_percentage.mean, share(6.0));
     assert_eq!(summary.label[1].foreground_percentage.max, share(20.0));

@@ -1,4 +1,4 @@
-//! Cases that cannot be used are reported and left out; the others are measured as if they were alone.
+//! Cases that cannot be used are reported and left out; the other cases are measured as if those did not exist.
 
 use crate::dataset_on_disk::{Dataset, SHAPE, image, labels};
 use serde_json::json;

@@ -1,4 +1,4 @@
-//! Datasets with one defect each: the defect is found, its case named, and all the others are analyzed.
+//! Datasets with one defect each: the defect is found, its case named, and all other cases are analyzed.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -13,7 +13,7 @@ use vesal_trainer::analyze::findings::Severity::{Error, Warning};
 
 const GOOD: usize = 6;
 
-/// Copies of good cases, which take less time than writing them.
+/// Copies the good cases, which takes less time than writing them.
 fn copied(good: &Dataset) -> Dataset {
     let mut dataset = Dataset::new(0);
     for entry in good.folder.path().read_dir().unwrap() {
@@ -66,7 +66,7 @@ fn every_defect_is_found_and_the_rest_analyzed() {
             );
             assert!(other.severity >= severity, "{what}: {other:?}");
         }
-        // The case is left out with an error, kept with a warning, and every other case is kept.
+        // An error leaves the case out, a warning keeps it, and all other cases are kept.
         let left_out = BTreeSet::from([case].map(str::to_owned));
         let left_out = if severity == Error {
             left_out
@@ -139,7 +139,7 @@ fn clean_data_have_no_findings() {
             .findings,
         []
     );
-    // A name that no label map uses is told.
+    // The task names a label that no label map contains.
     let findings = examine(&datalist.training, root, 3, |_| {})
         .findings
         .findings;

@@ -1,4 +1,4 @@
-//! Which algorithms are planned and trained, and where their plans are.
+//! The choice of algorithms to plan and train, and the places of their plans.
 
 use std::fs;
 use std::path::Path;
@@ -12,7 +12,7 @@ use vesal_trainer::fit::TrainDevice;
 use vesal_trainer::task::{Task, TaskError};
 use vesal_trainer::work_dir::{Fault, Made, PlanOutcome, Request, WorkDir, WorkError};
 
-/// Every algorithm that there is.
+/// Names of all algorithms.
 fn names() -> Vec<String> {
     let all = algorithms::all().iter();
     all.map(|algorithm| algorithm.name.to_owned()).collect()
@@ -47,7 +47,7 @@ fn made(work: &mut WorkDir, again: bool) -> Vec<(&'static str, Made)> {
         .collect()
 }
 
-/// An analyzed work directory, planned by all algorithms.
+/// An analyzed work directory with plans of all algorithms.
 fn planned() -> (Dataset, TempDir, WorkDir) {
     let dataset = Dataset::new(4);
     let (task, folder) = (dataset.write_task(""), tempfile::tempdir().unwrap());
@@ -155,13 +155,13 @@ fn each_algorithm_has_plans_and_runs_of_its_own() {
             .all(|(_, made)| *made == Made::Before)
     );
 
-    // Plans of algorithms that are not chosen any more stay to be looked at.
+    // Plans of algorithms that are no longer chosen stay available.
     let only = prepare(work.path(), None, Some(&["segresnet"])).unwrap();
     assert_eq!(only.runs(), expected);
     assert_eq!(chosen(&only), ["segresnet"]);
 }
 
-/// Brings a work directory into the form of before there were several algorithms.
+/// Converts a work directory into the form that it had before there were several algorithms.
 fn make_old(path: &Path) {
     for file in ["deploy_plan.json", "train_plan.json"] {
         fs::rename(path.join("segresnet").join(file), path.join(file)).unwrap();

@@ -1,4 +1,4 @@
-//! The binary as a user meets it: exit codes, what goes to stdout, and what errors say.
+//! The program as users see it: exit codes, output on stdout, and errors.
 
 use std::path::Path;
 use std::process::{Command, Output};

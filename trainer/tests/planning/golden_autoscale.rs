@@ -1,4 +1,4 @@
-//! Patch size, levels, filters and batch against the reference.
+//! Patch size, levels, filters and batch compared with Auto3DSeg.
 
 use crate::shared;
 use crate::template::three;
@@ -49,7 +49,7 @@ fn golden_autoscale() {
                 whole(&expected["batch"]),
                 "{memory_gib} GiB: {case}"
             );
-            // The patch fits the network that is built for it.
+            // The patch suits the network that is built for it.
             let network = SegResNetDsConfig {
                 in_channels: 1,
                 out_channels: classes,

@@ -1,4 +1,4 @@
-//! Data stats of a real dataset against the reference.
+//! Data stats of a real dataset compared with Auto3DSeg.
 
 use crate::shared;
 use std::collections::BTreeSet;
@@ -9,7 +9,7 @@ use vesal_trainer::analyze::analyze;
 
 const RELATIVE_TOLERANCE: f64 = 1e-4;
 
-/// Compares every number of `expected` with the one at the same place of `found`, and counts them.
+/// Compares every number of `expected` with the one at the same place of `found`, and returns their count.
 fn compare(
     place: &str,
     expected: &Value,
@@ -49,8 +49,8 @@ fn compare(
     }
 }
 
-/// The reference's crop to voxels above 0 leaves the first axis as it is. Where that makes a difference, its figures
-/// about the cropped image cannot be compared.
+/// Auto3DSeg's crop to voxels above 0 leaves the first axis unchanged. Where that matters, its statistics of the
+/// cropped image are not compared.
 #[test]
 fn golden_datastats() {
     let Some(golden) = shared::find("golden/hippocampus_datastats.yaml") else {

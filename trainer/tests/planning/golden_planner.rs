@@ -1,4 +1,4 @@
-//! Every decision of 200 made-up datasets, tasks and GPUs, as Auto3DSeg's segresnet template takes them.
+//! All decisions for 200 synthetic datasets, tasks and GPUs, compared with Auto3DSeg's segresnet template.
 
 use serde_json::{Value, json};
 use vesal_network::NetworkConfig;
@@ -31,7 +31,7 @@ fn planned(case: &Value, stats: &StatsSummary) -> PlannerOutput {
     template::planned(algorithms::DEFAULT, case, &stats, &overrides)
 }
 
-/// The plans in the golden file's words.
+/// The plans in the form of the golden file.
 fn decisions(plans: &PlannerOutput) -> Value {
     let mut steps = plans.deploy.preprocessing.iter();
     let resampled = steps.find_map(|step| match step {
@@ -98,7 +98,7 @@ fn what_is_planned_for_a_memory_fits_it() {
     let mut beyond = Vec::new();
     for case in cases() {
         let gib = case["memory_gib"].as_f64().unwrap();
-        // Both flags ask for more than the reference's rules account for, which are made for 16 GiB and more.
+        // Both flags ask for more than the template's rules account for, which are made for 16 GiB and more.
         let widened = |flag: &str| case["task"][flag] == true;
         if gib < 16.0 || widened("auto_scale_filters") || widened("auto_scale_roi") {
             continue;
@@ -107,7 +107,7 @@ fn what_is_planned_for_a_memory_fits_it() {
         let patches = train.num_images_per_batch * train.num_crops_per_image;
         let step = StepMemory::new(&train.network, train.roi_size, patches, Precision::Mixed);
         let needed = step.on_gpu((gib * GIB) as u64) as f64 / GIB;
-        // The estimate is above what is measured by more than this for such batches.
+        // For such batches, the estimate exceeds the measured memory by more than these 5 %.
         if needed > 1.05 * gib {
             beyond.push(format!(
                 "{needed:.1} of {gib} GiB for {patches} patches of {:?}, {} classes",

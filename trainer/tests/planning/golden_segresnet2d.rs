@@ -1,4 +1,4 @@
-//! Every decision of made-up datasets, tasks and GPUs, as Auto3DSeg's segresnet2d template takes them.
+//! All decisions for synthetic datasets, tasks and GPUs, compared with Auto3DSeg's segresnet2d template.
 
 use ndarray::{Array3, Array4, Axis};
 use serde_json::{Value, json};
@@ -34,7 +34,7 @@ fn planned(case: &Value, stats: &StatsSummary, overrides: &Overrides) -> Planner
     template::planned(algorithm(), case, stats, overrides)
 }
 
-/// The plans in the golden file's words.
+/// The plans in the form of the golden file.
 fn decisions(plans: &PlannerOutput, skipped: bool) -> Value {
     let (deploy, train) = (&plans.deploy, &plans.train);
     let (_, before) = deploy.preprocessing.split_last().unwrap();
@@ -86,7 +86,7 @@ fn golden_decisions_of_segresnet2d_are_exact() {
     );
 }
 
-/// A thick-sliced dataset.
+/// A dataset with thick slices.
 fn thick() -> Value {
     let spacing = [0.9, 0.9, 5.0];
     json!({

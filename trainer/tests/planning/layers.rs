@@ -1,13 +1,14 @@
-//! Data sets and plans are made without the training loop and without Burn.
+//! Datasets and plans are independent of the training loop and of Burn.
 
 use std::path::{Path, PathBuf};
 
-/// Modules that only need data.
-const LAYERS: [&str; 11] = [
+/// Modules of datasets and plans.
+const LAYERS: [&str; 12] = [
     "algorithms",
     "analyze",
     "augment",
     "dataset",
+    "folds",
     "folds.rs",
     "planner",
     "precision.rs",
@@ -16,7 +17,7 @@ const LAYERS: [&str; 11] = [
     "task",
     "train_plan.rs",
 ];
-/// What they may not name.
+/// Paths that these modules may not contain.
 const ABOVE: [&str; 4] = ["burn", "vesal_kernels", "vesal_models", "crate::fit"];
 
 fn sources(path: &Path, found: &mut Vec<PathBuf>) {

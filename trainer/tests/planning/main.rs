@@ -1,4 +1,4 @@
-//! From a task to plans: datasets, good and bad ones, their analysis, and what follows from it.
+//! From a task to plans: good and defective datasets, their analysis, and plans.
 
 #[path = "../broken/mod.rs"]
 mod broken;

@@ -154,7 +154,7 @@ fn spacing_follows_the_reference() {
     assert_eq!(plans.train.crop_mode, CropMode::Ratio);
     let factor = plans.train.network.shape_factor();
     assert!((0..3).all(|axis| plans.train.roi_size[axis].is_multiple_of(factor[axis])));
-    // A thin slice never counts as finer than the plane.
+    // A slice distance below the spacing within the plane is replaced by that spacing.
     stats.image_stats.spacing.percentile_10_0[2] = 0.1;
     let plans = plan_with(&stats, Modality::Ct, &["resample=true"], 16.0).unwrap();
     assert_eq!(
@@ -280,7 +280,7 @@ fn the_users_patch_survives_or_is_refused_with_the_nearest_ones() {
             .ends_with("the nearest are [12, 4, 8] and [16, 4, 8]"),
         "{error}"
     );
-    // With other levels, the rule's patch fits those, with two voxels on the lowest level.
+    // With other levels, the rule's patch suits these, with two voxels on the lowest level.
     let deeper = mri(&["network#blocks_down=[1, 1, 1, 1]", "network#init_filters=8"]);
     assert_eq!(deeper.train.roi_size, [16, 16, 16]);
 }

@@ -1,4 +1,4 @@
-//! Whatever the user sets survives the planner, on any data and for any memory.
+//! The planner keeps the user's values of settings, for any data and any memory.
 
 use crate::dataset_on_disk::Dataset;
 use serde_json::{Value, json};
@@ -12,8 +12,8 @@ use vesal_trainer::settings::{self, Overrides};
 use vesal_trainer::task::Classes;
 use vesal_trainer::train_plan::TrainPlan;
 
-/// Values of settings, unlike what any rule gives below; what else has to be set for them to show. Of settings that are
-/// not listed, the registry's example is taken.
+/// Settings, values that no rule below gives, and other settings that are required for an effect. For settings that are
+/// not listed, the registry's example is used.
 const SETTINGS: &[(&str, &str, &[&str])] = &[
     ("num_epochs", "7", &[]),
     ("num_images_per_batch", "3", &["num_crops_per_image=6"]),
@@ -95,7 +95,7 @@ fn planned(
     (algorithms::DEFAULT.plan)(stats, &input, &budget).unwrap()
 }
 
-/// Where a setting stands in the plans: in the train plan by its own name, else where it takes effect.
+/// The value in the plans that a setting affects: in the train plan under its own name, or elsewhere.
 fn effect(plans: &PlannerOutput, name: &str) -> Option<Value> {
     let train = serde_json::to_value(&plans.train).unwrap();
     let deploy = serde_json::to_value(&plans.deploy).unwrap();
@@ -112,18 +112,18 @@ fn effect(plans: &PlannerOutput, name: &str) -> Option<Value> {
             .contains("\"low\":-123.0,\"high\":456.0")
             .then(|| json!([-123.0, 456.0])),
         ("", "normalize_mode") => steps.contains("identity").then(|| json!("none")),
-        // These act through others: the golden decisions show how.
+        // These settings act through others, which the golden decisions cover.
         ("", key) if key.starts_with("auto_scale") || key == "resample_mode" => None,
         ("", key) => train.get(key).cloned(),
         _ => None,
     }
 }
 
-/// [`SETTINGS`], and examples of all other settings.
+/// The rows of [`SETTINGS`], and examples of all other settings.
 fn values() -> impl Iterator<Item = (&'static str, &'static str, &'static [&'static str])> {
     let listed = |name| SETTINGS.iter().any(|(listed, ..)| *listed == name);
     let others = settings::all().iter().map(|setting| setting.definition());
-    // Which algorithms are planned is not a decision of their plans.
+    // The choice of algorithms is no decision of their plans.
     let others =
         others.filter(move |setting| !listed(setting.name) && setting.name != "allow_skip");
     let examples = others.map(|setting| (setting.name, setting.example, [].as_slice()));

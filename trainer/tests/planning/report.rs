@@ -1,4 +1,4 @@
-//! The page about a work directory: complete, escaped, well-formed, of one piece.
+//! The page about a work directory is complete, escaped, well-formed and self-contained.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use vesal_volume::Affine;
 
 /// A name that would become markup if it were not escaped.
 const HOSTILE: &str = "a<script>&\"'`b";
-/// The same for a label.
+/// The same for the name of a label.
 const LABEL: &str = "f<i>&\"1";
 const SECTIONS: [&str; 7] = [
     "summary", "data", "findings", "plan", "training", "scores", "worst",
@@ -33,7 +33,7 @@ fn dataset() -> Dataset {
     dataset
 }
 
-/// A work directory that was set up with settings for a training of a second.
+/// A work directory with settings for a training of about a second.
 fn work_dir(dataset: &Dataset) -> (TempDir, WorkDir) {
     let (task, folder) = (dataset.write_task(""), tempfile::tempdir().unwrap());
     let text = std::fs::read_to_string(&task).unwrap();
@@ -77,14 +77,14 @@ fn page(work: &WorkDir, worst: usize) -> Report {
     report(work, &options).unwrap()
 }
 
-/// The part of a page under this identifier.
+/// The part of a page with this identifier.
 fn section<'a>(html: &'a str, id: &str) -> &'a str {
     let start = html.find(&format!("<section id=\"{id}\"")).expect(id);
     let rest = &html[start..];
     &rest[..rest.find("</section>").expect(id)]
 }
 
-/// Checks that a page is whole on its own and that every element is closed.
+/// Checks that a page is self-contained and that every element is closed.
 fn check(html: &str) {
     for id in SECTIONS {
         assert!(

@@ -1,4 +1,4 @@
-//! The documents that are made from the registry of settings say what it says.
+//! The documents that are generated from the registry of settings are up to date.
 
 use std::path::Path;
 
@@ -10,7 +10,7 @@ fn is_up_to_date(file: &str, flag: &str, expected: &str) {
         .join("../docs")
         .join(file);
     let found = std::fs::read_to_string(path).unwrap_or_default();
-    // A checkout may have other ends of lines.
+    // A checkout may have other line endings.
     assert!(
         found.replace("\r\n", "\n") == expected,
         "docs/{file} is out of date: run `cargo run -p vesal-trainer -- settings {flag} > docs/{file}`"

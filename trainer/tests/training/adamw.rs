@@ -1,4 +1,4 @@
-//! The optimizer against PyTorch's formula.
+//! The optimizer compared with PyTorch's formula.
 
 use burn::backend::Autodiff;
 use burn::module::{Module, Param};
@@ -96,7 +96,7 @@ fn gradients_above_the_limit_are_scaled_down_together() {
     let mut line = Line {
         weight: Param::from_tensor(Tensor::<B, 1>::from_floats([0.5, -2.0], &device)),
     };
-    // Factors on the loss do not count: the norms are 5 and 0.5.
+    // A factor on the loss makes no difference; the norms are 5 and 0.5.
     let (gradients, factor, limit) = ([[3.0, 4.0], [0.3, 0.4]], 0.5f32, 2.0);
     let mut optimizer = AdamW::<Flex>::new(Optimizer::ADAMW, 0.0, Some(limit));
     for gradient in gradients {

@@ -1,4 +1,4 @@
-//! Whole trainings: resuming, refusing, learning.
+//! Whole trainings: resuming, refusals and learning.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -10,7 +10,7 @@ use vesal_trainer::fit::{
     self, FitError, FitObserver, FitOutcome, RunStatus, Start, StepReport, ValidationReport,
 };
 
-/// Stops after so many steps, or in the first validation.
+/// Stops after this many steps, or in the first validation.
 struct Interrupter {
     stop: Arc<AtomicBool>,
     steps_left: Option<usize>,
@@ -48,7 +48,7 @@ impl FitObserver for Interrupter {
     }
 }
 
-/// Rows without their last columns, the seconds.
+/// Rows without their last columns, which hold seconds.
 fn without_seconds(table: &str) -> Vec<&str> {
     let header = table.lines().next().unwrap();
     let seconds = header.split(',').filter(|name| name.ends_with("seconds"));
@@ -59,7 +59,7 @@ fn without_seconds(table: &str) -> Vec<&str> {
         .collect()
 }
 
-/// Starts a second training of the same run while one is under way.
+/// Starts a second training of the same run while one is in progress.
 struct Intruder(fit::FitRequest, Option<FitError>);
 
 impl FitObserver for Intruder {
@@ -87,8 +87,8 @@ fn an_interrupted_training_ends_as_one_without_a_break() {
         panic!("stopped without being asked")
     };
 
-    // A step is reported when the next one is under way: after 2 of 3 steps, then at the end of an epoch (before its
-    // validation), then in the next validation.
+    // A step is reported when the next one is launched. Stops: after 2 of 3 steps, at the end of an epoch (before its
+    // validation), and in the next validation.
     let stops = [
         (Some(1), None, (1, 2)),
         (Some(1), Some((0, 2)), (1, 3)),
@@ -132,7 +132,7 @@ fn an_interrupted_training_ends_as_one_without_a_break() {
     let names: Vec<_> = scores.cases.iter().map(|case| case.case.as_str()).collect();
     assert_eq!(names, ["case_0", "case_2", "case_4"]);
     let bright = scores.cases[0].labels["bright"];
-    // 4 voxels on each side, of 1.5 mm³, less what the other box covers.
+    // A box of 4 voxels on each side, of 1.5 mm³ each, without the part that the other box covers.
     assert!((0.02..=0.096).contains(&bright.truth_ml), "{bright:?}");
     for table in ["metrics.csv", "validation.csv"] {
         let [whole, parts] = ["whole", "parts"].map(|run| work.read(&format!("{run}/{table}")));
@@ -166,14 +166,14 @@ fn an_interrupted_training_ends_as_one_without_a_break() {
     }
     assert_eq!(record.versions["burn"], "0.21.0");
 
-    // Finished: the next call has nothing to do.
+    // The training is finished, so that the next call does nothing.
     let mut observer = Interrupter::new(&request, None);
     assert_eq!(
         fit::run(&request, &mut observer).unwrap(),
         FitOutcome::Finished { score }
     );
     assert_eq!(observer.steps, 0);
-    // Even where the state that it went through was left behind.
+    // The same holds where the last checkpoint is left.
     let status = fit::status(&request.run_dir, None);
     std::fs::remove_file(work.path("parts/checkpoint.safetensors")).unwrap();
     assert_eq!(fit::status(&request.run_dir, None), status);
@@ -198,7 +198,7 @@ fn a_killed_training_goes_on_from_its_checkpoint() {
     };
     let weights = std::fs::read(work.path("run/weights.safetensors")).unwrap();
 
-    // As if killed after the last validation: all files are new, but for the checkpoint.
+    // The process was killed after the last validation: all files are new except for the checkpoint.
     std::fs::remove_file(work.path("run/run.json")).unwrap();
     std::fs::write(work.path("run/checkpoint.safetensors"), checkpoint).unwrap();
     std::fs::write(work.path("run/.weights.safetensors.x.part"), b"half").unwrap();
@@ -220,7 +220,7 @@ fn another_plan_is_refused_and_says_what_to_do() {
     fit::run(&work.request("run"), &mut ()).unwrap();
     work.plan.learning_rate = 1e-3;
     work.write_plan();
-    // Also without a checkpoint, a finished run is not trained over.
+    // A finished run is not trained over, even without a checkpoint.
     std::fs::remove_file(work.path("run/checkpoint.safetensors")).unwrap();
     let error = fit::run(&work.request("run"), &mut ()).unwrap_err();
     assert!(

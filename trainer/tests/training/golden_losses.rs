@@ -1,4 +1,4 @@
-//! Loss and learning rate against the reference.
+//! Loss and learning rate compared with MONAI.
 
 use burn::backend::Autodiff;
 use burn::tensor::{Int, Tensor, TensorData};
@@ -13,7 +13,8 @@ use vesal_trainer::schedule::warmup_cosine;
 use crate::shared;
 
 const TOLERANCE: f64 = 1e-5;
-/// See `the_loss_of_regions_is_that_of_each_by_itself`; the gradient at some logits, by row-major index.
+/// Expected loss in `the_loss_of_regions_is_that_of_each_by_itself`; below, its gradient at some logits by row-major
+/// index.
 const REGION_LOSS: f64 = 1.095_955_6;
 const REGION_GRADIENT: [(usize, f32); 5] = [
     (0, 0.007_267_139),
@@ -50,7 +51,7 @@ fn channels_last(logits: Tensor<Autodiff<Flex>, 5>) -> Tensor<Autodiff<Flex>, 5>
     logits.permute([0, 2, 3, 4, 1])
 }
 
-/// `[N, 1, X, Y, Z]` in the file.
+/// Class indices of `[N, 1, X, Y, Z]` in the file.
 fn classes(array: &Value) -> Tensor<Autodiff<Flex>, 4, Int> {
     let [n, _, x, y, z] = shape(array).try_into().unwrap();
     let classes: Vec<i32> = numbers(array)
@@ -164,7 +165,7 @@ fn objective(batch: bool) -> Objective {
     }
 }
 
-/// Dice of all cases together plus cross entropy of channels-last logits, one voxel at a time, in `f64`.
+/// Dice of all cases together plus cross entropy of channels-last logits, summed voxel by voxel in `f64`.
 fn batch_dice_ce(logits: &[f32], classes: &[i32], count: usize) -> f64 {
     let (mut overlap, mut sizes) = (vec![0.0; count], vec![0.0; count]);
     let mut entropy = 0.0;
@@ -188,7 +189,7 @@ fn dice_of_a_batch_is_that_of_all_its_cases_together() {
     let wave = |index: usize| (index as f32 * 0.37).sin() * 2.0;
     let fine: Vec<f32> = (0..n * side * side * side * count).map(wave).collect();
     let coarse: Vec<f32> = (0..n * side * side * count).map(wave).collect();
-    // Class 2 is in the second case alone.
+    // Class 2 occurs in the second case alone.
     let class = |case: usize, x: usize, y: usize, z: usize| match (case, x + y + z) {
         (1, 6..) => 2,
         (_, sum) => (sum % 2) as i32,

@@ -1,5 +1,5 @@
-//! A training step of two-dimensional networks against the reference's: outputs with deep supervision, gradients,
-//! optimizer and running statistics.
+//! A training step of two-dimensional networks compared with MONAI and PyTorch: outputs with deep supervision,
+//! gradients, optimizer and running statistics.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
@@ -28,7 +28,7 @@ use crate::shared;
 
 type B = Autodiff<Flex>;
 
-/// PyTorch's, stated in the golden file as text.
+/// PyTorch's values, which the golden file states as text.
 const RATE: f64 = 2e-4;
 const WEIGHT_DECAY: f64 = 1e-5;
 
@@ -39,7 +39,7 @@ struct Golden {
 }
 
 impl Golden {
-    /// Places in C order and values of an array that is stored whole or in samples.
+    /// Positions in C order and values of an array that is stored completely or in samples.
     fn stored(&mut self, name: &str) -> Vec<(usize, f32)> {
         if let Some((_, values)) = self.array(name, "<f4", f32::from_le_bytes) {
             return values.into_iter().enumerate().collect();
@@ -53,7 +53,7 @@ impl Golden {
         places.zip(values).collect()
     }
 
-    /// Shape and values in C order of an array of this type; none of this name.
+    /// Shape and values in C order of an array of this type; `None` where there is no array of this name.
     ///
     /// **Source**: NumPy's format `NPY` of version 1: magic, version, length of the header, the header as a dictionary.
     fn array<T, const N: usize>(
@@ -85,7 +85,7 @@ impl Golden {
         Some((shape, values))
     }
 
-    /// Four times what the reference's own single precision differs by.
+    /// Four times the error of PyTorch's own single precision.
     fn tolerance(&self) -> f32 {
         let cases = self.facts["cases"].as_array().unwrap();
         let error = |case: &Value| case["float32_error"].as_f64().unwrap();
@@ -186,8 +186,8 @@ fn channels_first(tensor: Tensor<B, 5>) -> Vec<f32> {
     values(tensor.inner().permute([0, 4, 1, 2, 3]))
 }
 
-/// MONAI's `DiceCELoss(sigmoid=True, batch=True)` of several regions, whose cross entropy is that of a softmax. Ours is
-/// of each region by itself, so that this stands in its place.
+/// MONAI's `DiceCELoss(sigmoid=True, batch=True)` of several regions, which uses the cross entropy of a softmax. The
+/// trainer's loss treats each region by itself, so that the gradients are compared with this loss instead.
 ///
 /// **Shapes**: logits `[N, X, Y, Z, R]`, regions as bits `[N, X, Y, Z]`.
 fn regions_of_a_softmax(outputs: &[Tensor<B, 5>], bits: &Tensor<B, 4, Int>) -> Tensor<B, 1> {

@@ -1,4 +1,4 @@
-//! Work directories in one file: what travels, and what hostile files are refused for.
+//! Work directories in one file: their content, and refusals of hostile files.
 
 use std::fs::{self, File};
 use std::io::{Read, Write};
@@ -19,7 +19,7 @@ const WHOLE: ExportOptions = ExportOptions {
     with_checkpoints: true,
 };
 
-/// A planned work directory with a run that looks finished and one that looks begun.
+/// A planned work directory with a run that looks finished and another one that looks unfinished.
 struct Work {
     dataset: Dataset,
     folder: TempDir,
@@ -163,7 +163,7 @@ fn a_run_in_training_is_not_exported() {
     assert!(!work.path("a.zip").exists());
 }
 
-/// Entries of a good archive, the list apart.
+/// Entries of a valid archive, and its list.
 fn entries(archive: &Path) -> (Vec<(String, Vec<u8>)>, Value) {
     let mut zip = ZipArchive::new(File::open(archive).unwrap()).unwrap();
     let names: Vec<_> = zip.file_names().map(str::to_owned).collect();

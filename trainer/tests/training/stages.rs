@@ -1,4 +1,4 @@
-//! Stages of a work directory: what they write, when they run again, and that the directory can move.
+//! Stages of a work directory: their files, when they are repeated, and moved directories.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -31,7 +31,7 @@ fn fit_request(work: &WorkDir, fold: usize) -> Result<vesal_trainer::fit::FitReq
     work.fit_request(&run, TrainDevice::Cpu.into(), Arc::default())
 }
 
-/// Plans for the one algorithm that is chosen.
+/// The plans of the only chosen algorithm.
 fn plan(work: &mut WorkDir) -> (Made, Box<PlannerOutput>) {
     let mut plannings = work.plan(false).unwrap();
     assert_eq!(plannings.len(), 1);
@@ -180,7 +180,7 @@ fn a_work_directory_can_move() {
             .iter()
             .all(|case| case.label.starts_with(&data))
     );
-    // Told once, it is remembered, and both can move on together.
+    // The new data root is remembered, and both can be moved together.
     WorkDir::prepare(
         &moved,
         &Request {

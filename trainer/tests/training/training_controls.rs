@@ -14,7 +14,7 @@ use vesal_trainer::train_plan::TrainPlan;
 
 use crate::work_dir::WorkDir;
 
-/// Stops after so many steps; remembers what it was told.
+/// Stops after this many steps, and records the reported events.
 #[derive(Default)]
 struct Watcher {
     stop: Option<(Arc<AtomicBool>, usize)>,
@@ -37,7 +37,7 @@ impl FitObserver for Watcher {
     }
 }
 
-/// Trains to the end and gives the observer.
+/// Trains to the end and returns the observer.
 fn train(request: &FitRequest) -> Watcher {
     let mut watcher = Watcher::default();
     let outcome = fit::run(request, &mut watcher).unwrap();
@@ -45,7 +45,7 @@ fn train(request: &FitRequest) -> Watcher {
     watcher
 }
 
-/// Trains with a stop after so many steps, and to the end.
+/// Trains with a stop after this many steps, then to the end.
 fn train_in_parts(request: &FitRequest, steps: usize) {
     let mut watcher = Watcher {
         stop: Some((request.stop.clone(), steps)),
@@ -111,7 +111,7 @@ fn every_control_resumes_bit_for_bit() {
     train(&work.request("whole"));
     train_in_parts(&work.request("parts"), 3);
     assert_same(&work, "whole", "parts");
-    // Each control matters.
+    // Each control makes a difference.
     for (run, change) in [
         (
             "augment",
@@ -141,7 +141,7 @@ fn scores_that_stay_end_a_training_only_late_and_only_if_asked() {
     let history = |last: usize| -> Vec<_> { (1..=last).map(|epoch| (epoch, 0.8)).collect() };
     assert!(!ends_early(&history(51), &plan));
     assert!(ends_early(&history(52), &plan));
-    // Ten validations decide where the last tenth of the epochs has fewer.
+    // Ten validations decide if the last tenth of the epochs has fewer.
     let mut sparse: Vec<_> = (1..=11).map(|k| (8 * k, 0.8)).collect();
     assert!(ends_early(&sparse, &plan));
     sparse[1].1 = 0.801;
@@ -165,7 +165,7 @@ fn scores_that_stay_end_a_training_only_late_and_only_if_asked() {
     assert!(!has_diverged(40, 0.0, &plan));
 }
 
-/// A training that learns nothing, by a learning rate of next to nothing.
+/// A training that learns nothing, because its learning rate is almost 0.
 fn idle(epochs: usize) -> WorkDir {
     let mut work = WorkDir::new(2, 8, 8);
     work.plan.num_epochs = epochs;
@@ -198,10 +198,10 @@ fn a_training_ends_early_and_stays_finished() {
     assert_eq!(work.read("run/validation.csv").lines().count(), 15);
     assert_eq!(train(&request).steps, 0);
 
-    // As if killed before the run record was written.
+    // The process was killed before the run record was written.
     std::fs::remove_file(work.path("run/run.json")).unwrap();
     assert_eq!(train(&request).steps, 0);
-    // What only ends a training may change.
+    // Settings that only end a training may change.
     std::fs::remove_file(work.path("run/run.json")).unwrap();
     work.plan.early_stopping_fraction = 0.0;
     work.write_plan();
@@ -212,7 +212,7 @@ fn a_training_ends_early_and_stays_finished() {
 fn a_dice_near_0_stops_a_training_that_can_go_on_all_the_same() {
     let mut work = idle(23);
     work.plan.stop_on_lowacc = true;
-    // Labels that no prediction reaches: every validation scores 0.
+    // Labels that no prediction contains: every validation scores 0.
     work.plan.num_epochs_per_validation = Some(1);
     work.write_plan();
     work.hide_labels_of_fold(0);

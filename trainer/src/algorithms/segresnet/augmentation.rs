@@ -11,12 +11,12 @@ use crate::train_plan::TrainPlan;
 
 /// Largest rotation about an axis in radians.
 pub(crate) const ROTATION: f64 = 0.26;
-/// Points of a histogram that are shifted.
+/// Control points of a histogram shift.
 const HISTOGRAM_POINTS: usize = 16;
 
-/// Changes a patch at random by the set of a plan, then mirrors and turns it.
+/// Changes a patch at random by the `augment_mode` of a plan, then mirrors and rotates it.
 ///
-/// **Definition**: each change comes with its own probability, in the order given.
+/// **Definition**: each change has its own probability (in parentheses); the order is that of the list.
 ///
 /// - `default`: affine (0.2), rotating each axis by up to 0.26 rad and scaling it by 0.8 to 1.2, trilinear for
 ///   intensities and nearest for classes, the border repeated; Gaussian smoothing (0.2) with a standard deviation of
@@ -30,7 +30,7 @@ const HISTOGRAM_POINTS: usize = 16;
 ///   mean and deviation restored (0.2), and again of the negative (0.2).
 /// - `none`: nothing.
 ///
-/// Then each axis of `augment_flips` is mirrored (0.5), and each plane of `augment_rots` turned by 90, 180 or 270
+/// Then each axis of `augment_flips` is mirrored (0.5), and each plane of `augment_rots` is rotated by 90, 180 or 270
 /// degrees (0.5).
 ///
 /// **Source**: Auto3DSeg segresnet, `augment_mode`, `augment_flips`, `augment_rots`.
@@ -38,7 +38,7 @@ pub fn augment(patch: &mut Patch, plan: &TrainPlan, rng: &mut Rng) {
     augment_within(patch, plan, WHOLE, rng);
 }
 
-/// Limits of the changes by the sets `default` and `mri_1`.
+/// Limits of the random changes of the modes `default` and `mri_1`.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct AugmentationLimits {
     /// Largest rotation about each axis in radians.
@@ -55,7 +55,7 @@ const WHOLE: AugmentationLimits = AugmentationLimits {
     smoothed: [true; 3],
 };
 
-/// As [`augment`], within these limits.
+/// [`augment`] within these limits.
 pub(crate) fn augment_within(
     patch: &mut Patch,
     plan: &TrainPlan,

@@ -1,62 +1,58 @@
-//! Patch size, network depth and batch size from image size, spacing, classes and memory.
+//! Patch size, network depth and batch size, derived from image size, spacing, number of classes and memory.
 
-/// What the network and its patches are scaled to.
+/// Sizes of a network and its patches.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Autoscale {
     /// Patch in voxels, `[X, Y, Z]`.
     pub roi: [usize; 3],
-    /// Levels of the network.
     pub levels: usize,
-    /// Channels of the network's first level.
     pub init_filters: usize,
     /// Patches per optimization step.
     pub batch: usize,
 }
 
-/// What patches are scaled from.
+/// The reference point of autoscaling.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct BasePatch {
     /// Voxels along each axis of the largest patch that fits the reference memory.
     pub sides: [f64; 3],
-    /// Memory in GiB that is needed beside that of many classes.
+    /// GiB that training needs beside the memory that grows with the number of classes.
     pub gib_beside_classes: f64,
 }
 
 impl BasePatch {
-    /// SegResNet's.
+    /// The base patch of SegResNet.
     pub const SEGRESNET: Self = Self {
         sides: [224.0, 224.0, 144.0],
         gib_beside_classes: 11.5,
     };
 }
 
-/// Memory for which the base patch is meant, in GiB.
+/// Memory that the base patch is meant for, in GiB.
 const BASE_MEMORY_GIB: f64 = 16.0;
 /// More classes than this need a smaller patch.
 const FEW_CLASSES: usize = 20;
-/// Most levels of the network.
 const MAX_LEVELS: i32 = 5;
-/// Channels of the first level.
 const INIT_FILTERS: usize = 32;
 
-/// What an autoscaling may change, and what it starts from.
+/// Input of autoscaling: what it may change, and what it starts from.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Scaling {
     pub base: BasePatch,
-    /// Memory of the device in GiB; without any of the flags, 16.
+    /// Memory of the device in GiB; 16 where no flag is set.
     pub memory_gib: f64,
-    /// More memory gives larger batches.
+    /// Whether more memory gives larger batches.
     pub batch: bool,
-    /// More memory gives larger patches.
+    /// Whether more memory gives larger patches.
     pub roi: bool,
-    /// Patches smaller than the base patch give wider networks.
+    /// Whether patches smaller than the base patch give wider networks.
     pub filters: bool,
-    /// Levels of the network, where they are decided already.
+    /// Levels of the network, where they are already decided.
     pub levels: Option<usize>,
 }
 
 impl Scaling {
-    /// Nothing grows with memory: what fits 16 GiB.
+    /// Nothing grows with memory; the result fits 16 GiB.
     pub const NONE: Self = Self {
         base: BasePatch::SEGRESNET,
         memory_gib: BASE_MEMORY_GIB,
@@ -66,22 +62,22 @@ impl Scaling {
         levels: None,
     };
 
-    /// Whether anything is scaled.
     pub fn any(&self) -> bool {
         self.batch || self.roi || self.filters
     }
 }
 
-/// Scales the patch, the network and the batch.
+/// Derives the sizes of patch, network and batch.
 ///
 /// **Definition**: the patch starts as the base patch (SegResNet: 224×224×144 voxels) or the median image, whichever is
-/// smaller on each axis, and grows by 15 % at a time, within the image, until it has as many voxels as the base patch; with
-/// `roi`, that many for every 16 GiB (20 % less where the spacing is anisotropic). The network gets as many levels as the shortest side
-/// can be halved, at most 5 (and 5 where it is a single voxel); an axis that is 2ⁿ times coarser than the finest is halved n times less. The patch is
-/// rounded down to a multiple of what the network halves, at least twice that. With more than 20 classes, whose logits
-/// take the memory, the base shrinks, or only what the memory has beyond them counts. With `filters`, a patch below the
-/// base patch gives a first level of `8 ⌊4 base / patch⌋` channels, at least 32. With `batch`, a patch below what the
-/// memory holds gives `1.1` times the memory over 16 GiB, in whole patches.
+/// smaller on each axis. It grows by 15 % at a time, within the image, until it has as many voxels as the base patch;
+/// with `roi`, that many for every 16 GiB (20 % less where the spacing is anisotropic). The number of levels is how
+/// often the shortest side can be halved, at most 5 (and 5 where that side is a single voxel); an axis that is 2ⁿ times
+/// coarser than the finest is halved n times less. The patch is rounded down to a multiple of the network's total
+/// stride, at least twice that. Above 20 classes logits dominate the memory: the base patch shrinks, or only the memory
+/// beyond the logits counts. With `filters`, a patch below the base patch gives a first level of `8 ⌊4 base / patch⌋`
+/// channels, at least 32. With `batch`, a patch smaller than the memory allows gives `1.1` times the memory over 16
+/// GiB, in whole patches.
 ///
 /// **Source**: Auto3DSeg's SegResNet template, `auto_adjust_network_settings`.
 pub fn autoscale(
@@ -157,7 +153,7 @@ pub fn autoscale(
     }
 }
 
-/// Grows a patch within the image until it has `voxels` voxels.
+/// Enlarges a patch within the image until it has `voxels` voxels.
 fn grow(largest: [f64; 3], image: [f64; 3], voxels: f64) -> [f64; 3] {
     let within = |sides: [f64; 3]| std::array::from_fn(|axis| sides[axis].min(image[axis]));
     let mut roi: [f64; 3] = within(largest);
@@ -171,21 +167,21 @@ fn grow(largest: [f64; 3], image: [f64; 3], voxels: f64) -> [f64; 3] {
     roi
 }
 
-/// How deep a network is.
+/// Depth of a network and the patch sizes that it requires.
 struct Depth {
     levels: usize,
-    /// What the patch has to be a multiple of.
+    /// The patch is a multiple of this on each axis.
     factor: [usize; 3],
-    /// Multiples of it that the patch has at least.
+    /// Smallest patch, in multiples of `factor`.
     least: f64,
 }
 
-/// Levels of the network for a patch.
+/// Depth of the network for a patch of `roi` voxels.
 fn depth(roi: [f64; 3], spacing: [f64; 3], anisotropic: bool, decided: Option<usize>) -> Depth {
     let coarsest = spacing.into_iter().fold(f64::MIN, f64::max);
     let doublings = spacing.map(|mm| (coarsest / mm).log2().floor() as i32);
     let most = doublings.into_iter().max().unwrap_or(0);
-    // How many times an axis is spared from being halved.
+    // Number of halvings that an axis skips because it is coarse.
     let spared = if anisotropic {
         doublings.map(|n| most - n)
     } else {
@@ -195,7 +191,7 @@ fn depth(roi: [f64; 3], spacing: [f64; 3], anisotropic: bool, decided: Option<us
     let levels = match (decided, halvings.min()) {
         (Some(levels), _) => i32::try_from(levels).unwrap_or(i32::MAX).clamp(1, 30),
         (None, Some(levels @ 1..)) => levels.min(MAX_LEVELS),
-        // A single voxel says nothing about depth: the patch will be padded.
+        // The side of a single voxel does not limit the depth, because the patch will be padded.
         (None, _) => {
             return Depth {
                 levels: MAX_LEVELS as usize,

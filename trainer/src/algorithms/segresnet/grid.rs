@@ -4,18 +4,17 @@ use crate::analyze::stats::StatsSummary;
 use crate::planner::decision::{Decisions, Group, numbers};
 use crate::settings::{Overrides, ResampleMode, registry};
 
-/// On which grid the network sees the images.
+/// The grid of the images that the network sees.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Grid {
     /// Spacing in mm.
     pub(crate) spacing: [f64; 3],
-    /// Whether the spacing differs much between axes.
+    /// Whether the spacing is anisotropic.
     pub(crate) anisotropic: bool,
     /// Whether images are resampled to the spacing.
     pub(crate) resample: bool,
 }
 
-/// Decides the spacing in mm.
 pub(crate) fn spacing(
     stats: &StatsSummary,
     overrides: &Overrides,
@@ -49,7 +48,7 @@ pub(crate) fn spacing(
     )
 }
 
-/// Decides the spacing and what follows from it.
+/// Decides the spacing, and whether images are resampled to it.
 pub(crate) fn grid(stats: &StatsSummary, overrides: &Overrides, decisions: &mut Decisions) -> Grid {
     let spacing = spacing(stats, overrides, decisions);
     let found = &stats.image_stats.spacing;

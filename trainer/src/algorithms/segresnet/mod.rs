@@ -48,7 +48,7 @@ pub static SEGRESNET: Algorithm = Algorithm {
     },
 };
 
-/// **Definition**: the rules of Auto3DSeg's SegResNet; each stands in the `rule` of its
+/// **Definition**: the rules of Auto3DSeg's SegResNet; each is stated in the `rule` of its
 /// [`Decision`](crate::planner::Decision). A patch has at most 1024 voxels along a side.
 fn plan(
     stats: &StatsSummary,
@@ -114,10 +114,10 @@ fn plan(
     )
 }
 
-/// Completes a train plan with the deploy plan of its patch and the reasons; neighboring windows share `overlap` along each
+/// Adds the deploy plan and the reasons to a train plan; neighboring windows share the fraction `overlap` along each
 /// axis.
 ///
-/// **Errors**: [`PlannerError`] where settings of training or the deploy plan break a rule.
+/// **Errors**: [`PlannerError`] where settings of the training or the deploy plan break a rule.
 pub(crate) fn complete(
     train: TrainPlan,
     grid: &grid::Grid,

@@ -5,13 +5,13 @@ use vesal_volume::preprocess::{Normalization, Step};
 use super::grid::Grid;
 use crate::planner::PlannerInput;
 
-/// Voxels kept around the box of voxels above 0.
+/// Voxels kept on each side of the bounding box of voxels above 0.
 const FOREGROUND_MARGIN: usize = 10;
-/// Factors of the target spacing within which an axis is not resampled.
+/// Ratios of spacing to target spacing between which an axis is not resampled.
 const KEPT_SPACING: [f64; 2] = [0.75, 1.25];
 
-/// Orientation to RAS; crop where all channels share a grid; resampling where the grid has it; secondary images
-/// resampled onto the first one's grid; one normalization per channel.
+/// The steps in order: orientation to RAS; crop, if all channels share one grid; resampling, if the grid asks for it;
+/// resampling of secondary images onto the grid of the first; one normalization per channel.
 pub(crate) fn steps(
     input: &PlannerInput<'_>,
     grid: &Grid,

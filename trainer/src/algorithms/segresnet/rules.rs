@@ -11,10 +11,10 @@ use crate::schedule::validation_epochs;
 use crate::settings::{AugmentMode, CropMode, Overrides, registry};
 use crate::train_plan::TrainPlan;
 
-/// Resolutions that the loss is taken at, the finest first.
+/// Number of resolutions at which the loss is computed, from the finest on.
 const DSDEPTH: usize = 4;
 
-/// Channels of the first level, and blocks of each.
+/// Channels of the first level, and blocks of each level.
 pub(crate) fn levels(
     scaled: &Scaled,
     overrides: &Overrides,
@@ -69,7 +69,7 @@ pub(crate) fn network(
     }
 }
 
-/// A network without a plan; of fewer levels than usual, with fewer outputs.
+/// A network without a plan; one of fewer levels has fewer outputs.
 pub(crate) fn network_of_size(size: &NetworkSize) -> NetworkConfig {
     let network = SegResNetDsConfig {
         in_channels: size.in_channels,
@@ -82,14 +82,12 @@ pub(crate) fn network_of_size(size: &NetworkSize) -> NetworkConfig {
     network.into()
 }
 
-/// What the user decides, and the host allows, for an algorithm.
+/// Input of the rules: settings of the user and limits of the host.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Given<'a> {
-    /// Name of the algorithm.
     pub(crate) algorithm: &'static str,
-    /// Decisions of the user.
     pub(crate) overrides: &'a Overrides,
-    /// Memory for preprocessed cases in GiB; none: any amount.
+    /// Memory for preprocessed cases in GiB; `None`: no limit.
     pub(crate) host_memory_gib: Option<f64>,
     /// Axes along which the algorithm mirrors patches.
     pub(crate) mirrored: &'a [usize],
@@ -199,13 +197,13 @@ pub(crate) fn training(
     }
 }
 
-/// Memory that a preprocessed case takes, in GiB: intensities, classes.
+/// Memory of a preprocessed case in GiB: intensities in `f32` and classes in `u16`.
 pub(crate) fn case_gib(channels: usize, shape: [usize; 3]) -> f64 {
     let voxels: f64 = shape.iter().map(|&side| side as f64).product();
     (4 * channels + 2) as f64 * voxels / (1u64 << 30) as f64
 }
 
-/// Decides how many steps a case is good for.
+/// Decides how many steps are taken on a case before the next one is read.
 fn steps_per_image(
     stats: &StatsSummary,
     image: [usize; 3],
@@ -231,7 +229,7 @@ fn steps_per_image(
     )
 }
 
-/// The epochs of the default cadence, in words.
+/// The epochs of the default validation schedule, in words.
 fn cadence(num_epochs: usize, num_crops_per_image: usize) -> String {
     let epochs = validation_epochs(num_epochs, None, num_crops_per_image);
     let count = epochs.len();
@@ -243,7 +241,7 @@ fn cadence(num_epochs: usize, num_crops_per_image: usize) -> String {
     }
 }
 
-/// Cases per step and crops per case.
+/// Decides the cases per step and the crops per case.
 fn batch(
     scaled: &Scaled,
     crop_mode: CropMode,

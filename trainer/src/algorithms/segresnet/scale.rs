@@ -1,4 +1,4 @@
-//! What fits the device's memory: autoscaling with the user's flags and Auto3DSeg's defaults.
+//! Autoscaling to the device's memory, with the user's flags and Auto3DSeg's defaults.
 
 use super::autoscale::{Autoscale, BasePatch, Scaling, autoscale};
 use super::grid::Grid;
@@ -7,18 +7,20 @@ use crate::planner::decision::{Decisions, Group, numbers};
 use crate::planner::{Budget, MemorySource};
 use crate::settings::{Overrides, registry};
 
-/// The network and its patches, scaled before and with the device's memory.
+/// Network and patches at both autoscalings.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Scaled {
-    /// Without what is scaled by default: the number of levels and the crop mode follow from it.
+    /// Scaled by the flags that the user set alone; the number of levels and the crop mode follow from it.
     pub(crate) base: Autoscale,
     pub(crate) trained: Autoscale,
-    /// Whether patches per step are distributed to cases and crops.
+    /// Whether autoscaling is allowed (`auto_scale_allowed`); then the patches of a step are distributed to cases and
+    /// crops.
     pub(crate) allowed: bool,
 }
 
-/// Scales network and patches twice, as Auto3DSeg does: when it writes the configuration, by the flags that are set,
-/// and when it trains, by the flags with their defaults and the levels of the configuration.
+/// Scales network and patches twice, as Auto3DSeg does. The first scaling is that of its configuration, by the flags
+/// that are set; the second is that of its training, by the flags with their defaults and the levels of the
+/// configuration.
 pub(crate) fn scale(
     stats: &StatsSummary,
     grid: &Grid,
@@ -83,7 +85,7 @@ pub(crate) fn scale(
     }
 }
 
-/// What the patch follows from, in words.
+/// The facts that the patch follows from, in words.
 pub(crate) fn because(
     stats: &StatsSummary,
     grid: &Grid,

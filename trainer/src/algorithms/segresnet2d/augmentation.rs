@@ -9,22 +9,21 @@ use crate::rng::Rng;
 use crate::settings::AugmentMode;
 use crate::train_plan::TrainPlan;
 
-/// How far planes are changed.
 const PLANAR: AugmentationLimits = AugmentationLimits {
     rotation: [0.0, 0.0, ROTATION],
     scaling: [0.2, 0.2, 0.0],
     smoothed: [true, true, false],
 };
 
-/// Changes a patch at random.
+/// Changes a patch at random within its planes.
 ///
 /// **Definition**: by `default`, each with its own probability, in this order: affine (0.2), rotating about the last axis
 /// by up to 0.26 rad and scaling the others by 0.8 to 1.2; Gaussian smoothing within planes (0.2) with a standard
 /// deviation of 0.5 to 1 voxels per axis; mirroring of each axis of `augment_flips` (0.5); intensities times 0.7 to 1.3
-/// (0.5), plus -0.1 to 0.1 (0.5), plus Gaussian noise (0.2) of a deviation of 0 to 0.1; turns as in segresnet. The other
-/// sets are those of segresnet within planes.
+/// (0.5), plus -0.1 to 0.1 (0.5), plus Gaussian noise (0.2) of a deviation of 0 to 0.1; rotations as in segresnet. The
+/// other modes are those of segresnet within planes.
 ///
-/// **Source**: Auto3DSeg segresnet2d, `DataTransformBuilder2D.get_augment_transforms`; the other sets are ours.
+/// **Source**: Auto3DSeg segresnet2d, `DataTransformBuilder2D.get_augment_transforms`; the other modes are defined here.
 pub fn augment(patch: &mut Patch, plan: &TrainPlan, rng: &mut Rng) {
     if plan.augment_mode != AugmentMode::Default {
         return augment_within(patch, plan, PLANAR, rng);

@@ -17,11 +17,11 @@ use crate::planner::{
 };
 use crate::settings::{Overrides, registry};
 
-/// Fraction that neighboring windows share; planes do not depend on each other.
+/// Fraction that neighboring windows share; planes are predicted independently.
 const OVERLAP: [f64; 3] = [0.625, 0.625, 0.0];
-/// Least ratio of the spacing of planes to that within them.
+/// Least ratio of the distance of planes to the spacing within them.
 const FAR_APART: f64 = 3.0;
-/// Resolutions that the loss is taken at: the finest two.
+/// Number of resolutions at which the loss is computed: the finest two.
 const DSDEPTH: usize = 2;
 /// Axes along which patches are mirrored.
 const MIRRORED: &[usize] = &[0, 1];
@@ -30,7 +30,6 @@ const ROI_PLANNED: &str = "grown to 384×384×32 voxels within the median image,
                            would halve along every axis; levels and crop mode follow from it";
 const ROI_SIZE: &str =
     "roi_planned, scaled again with the memory for the levels that the network has";
-/// What patch and batch are scaled from.
 const BASE: BasePatch = BasePatch {
     sides: [384.0, 384.0, 32.0],
     gib_beside_classes: 12.0,
@@ -61,9 +60,9 @@ fn skip(stats: &StatsSummary) -> Option<String> {
     })
 }
 
-/// **Definition**: the rules of Auto3DSeg's SegResNet with those of segresnet2d where they differ; each stands in the
-/// `rule` of its [`Decision`](crate::planner::Decision). Planes are those along the third axis in RAS, as in the skip rule;
-/// Auto3DSeg takes the third stored axis instead.
+/// **Definition**: the rules of Auto3DSeg's SegResNet, with those of segresnet2d where they differ; each is stated in
+/// the `rule` of its [`Decision`](crate::planner::Decision). Planes are perpendicular to the third axis in RAS, as in
+/// the skip rule; Auto3DSeg uses the third stored axis instead.
 fn plan(
     stats: &StatsSummary,
     input: &PlannerInput<'_>,
@@ -128,7 +127,7 @@ fn plan(
     )
 }
 
-/// The spacing of SegResNet, which only sizes follow from: images are not resampled.
+/// Decides the spacing by SegResNet's rule. Only sizes follow from it: images are not resampled.
 fn stored_grid(stats: &StatsSummary, overrides: &Overrides, decisions: &mut Decisions) -> Grid {
     decisions.group = Group::Grid;
     let spacing = grid::spacing(stats, overrides, decisions);
@@ -148,7 +147,7 @@ fn stored_grid(stats: &StatsSummary, overrides: &Overrides, decisions: &mut Deci
     }
 }
 
-/// A network without a plan; of fewer levels than usual, with fewer outputs.
+/// A network without a plan; one of fewer levels has fewer outputs.
 fn network_of_size(size: &NetworkSize) -> NetworkConfig {
     let network = SegResNet2dConfig {
         in_channels: size.in_channels,

@@ -27,7 +27,7 @@ fn step(norm: BatchNorm<Training>, optimizer: &mut AdamW<Flex>) -> BatchNorm<Tra
     norm
 }
 
-/// They are learned from the batch, not by the optimizer, whose weight decay would shrink them.
+/// Running statistics are computed from the batches, not by the optimizer, whose weight decay would shrink them.
 #[test]
 fn running_statistics_are_kept_and_not_optimized() {
     let device = Default::default();
@@ -50,7 +50,7 @@ fn running_statistics_are_kept_and_not_optimized() {
     let resumed = read_checkpoint(&path, fresh, &mut resumed_optimizer, &device).unwrap();
     resumed_optimizer.time = optimizer.time;
     assert_eq!(vectors(&resumed), vectors(&norm));
-    // And on they go alike.
+    // Both networks continue identically.
     let norm = step(norm, &mut optimizer);
     let resumed = step(resumed, &mut resumed_optimizer);
     assert_eq!(vectors(&resumed), vectors(&norm));

@@ -1,4 +1,4 @@
-//! Replicas on the processor against a single one.
+//! Replicas on the processor compared with a single network.
 
 use std::sync::{Arc, Barrier, Mutex};
 use std::time::Duration;
@@ -22,7 +22,7 @@ use crate::rng::Rng;
 
 type B = Autodiff<Flex>;
 
-/// Sums over threads of this process.
+/// A sum over threads of this process.
 #[derive(Debug)]
 struct Threads {
     index: usize,
@@ -44,7 +44,7 @@ impl Reduction<Flex> for Threads {
     }
 }
 
-/// Panics on all but the first device.
+/// A reduction that panics on all but the first device.
 #[derive(Debug)]
 struct Broken(usize);
 
@@ -68,7 +68,7 @@ fn ranks(reductions: Vec<Box<dyn Reduction<Flex>>>) -> Ranks<B> {
     }
 }
 
-/// So many devices that are threads.
+/// Devices that are threads.
 fn threads(count: usize) -> Ranks<B> {
     let barrier = Arc::new(Barrier::new(count));
     let tensors = Arc::new(Mutex::new(vec![Vec::new(); count]));
@@ -110,7 +110,7 @@ fn state(precision: Precision) -> ReplicaState {
     }
 }
 
-/// Three patches; the last one scaled.
+/// Three patches, the last one scaled by `factor`.
 fn input(step: usize, factor: f32) -> StepInput {
     let mut rng = Rng::new(&[step as u64]);
     let shape = [3, 1, 8, 8, 8];
@@ -133,7 +133,7 @@ fn input(step: usize, factor: f32) -> StepInput {
     }
 }
 
-/// Takes steps; the losses and the weights after them.
+/// Performs steps. Returns the losses and the final weights.
 fn train(
     mut learner: DataParallel<B>,
     inputs: Vec<StepInput>,
@@ -179,7 +179,7 @@ fn replicas_take_the_steps_of_one() {
         assert_close(&weights, &expected);
     }
 
-    // Two steps, and two more from their checkpoint.
+    // Two steps, then two more from their checkpoint.
     let mut inputs = inputs();
     let later = inputs.split_off(2);
     let (half, ..) = train(learner(threads(2), &single), inputs);
@@ -222,7 +222,7 @@ fn an_overflow_on_one_device_skips_the_step_on_all() {
         LossScale::default().scale / 2.0
     );
 
-    // The other replica has skipped it too, or its share of the next gradients would tell.
+    // If the other replica had not skipped it, its share of the next gradients would differ.
     let (_, losses, _) = train(skipped, vec![input(2, 1.0)]);
     let only = Ranks::only(TrainDevice::Cpu, Default::default());
     let (_, expected, _) = train(learner(only, &mixed), vec![input(2, 1.0)]);

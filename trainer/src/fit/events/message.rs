@@ -1,4 +1,4 @@
-//! The messages of event files.
+//! Messages of event files.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -14,10 +14,9 @@ pub struct Event {
     pub wall_time: f64,
     #[prost(int64, tag = "2")]
     pub step: i64,
-    /// In the first record: version of the format.
+    /// Version of the format; in the first record only.
     #[prost(string, optional, tag = "3")]
     pub file_version: Option<String>,
-    /// Values of the step.
     #[prost(message, optional, tag = "5")]
     pub summary: Option<Summary>,
     /// Start or end of a session.
@@ -65,7 +64,7 @@ impl Value {
 /// Start or end of a session.
 #[derive(Clone, PartialEq, Message)]
 pub struct SessionLog {
-    /// 1: start; events of its step and later that came before it are void.
+    /// 1 for a start: events of this and later steps in earlier records are void.
     #[prost(int32, tag = "1")]
     pub status: i32,
 }

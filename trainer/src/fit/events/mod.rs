@@ -1,7 +1,7 @@
-//! Event files, which TensorBoard shows while a training goes on.
+//! Event files, which TensorBoard shows during a training.
 //!
-//! Every start of a training adds a file. Events of steps that come again after a resume are cut off the older files,
-//! so that no step is there twice.
+//! Every start of a training adds a file. Events of steps that are repeated after a resume are cut off the older files,
+//! so that no step occurs twice.
 
 mod message;
 mod record;
@@ -17,23 +17,23 @@ use super::error::FitError;
 use super::{StepReport, ValidationReport};
 use message::{Event, SessionLog, Summary, Value};
 
-/// What the names of event files begin with; TensorBoard looks for `tfevents`.
+/// Prefix of the names of event files; TensorBoard looks for `tfevents`.
 pub const EVENTS_PREFIX: &str = "events.out.tfevents.";
-/// What TensorBoard expects in the first record.
+/// Version that TensorBoard expects in the first record.
 const FILE_VERSION: &str = "brain.Event:2";
-/// What the tags of validations begin with.
+/// Prefix of the tags of validations.
 const VALIDATION: &str = "val";
 
-/// How far a training is, in the steps that events count.
+/// Progress of a training, in steps as events count them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Progress {
-    /// Steps done, over all epochs.
+    /// Finished steps over all epochs.
     pub steps: usize,
-    /// Those of them after which a validation is done.
+    /// Number of finished steps up to the last finished validation.
     pub validated_steps: usize,
 }
 
-/// The event file of one start.
+/// The event file of one start of a training.
 #[derive(Debug)]
 pub struct Events {
     path: PathBuf,
@@ -42,7 +42,7 @@ pub struct Events {
 }
 
 impl Events {
-    /// Cuts what comes after `progress` off earlier files and starts a new one.
+    /// Removes events after `progress` from earlier files, and starts a new file.
     ///
     /// **Errors**: [`FitError::Io`].
     pub fn open(
@@ -80,14 +80,14 @@ impl Events {
             ..Event::now(0)
         })?;
         events.write(Event {
-            // A viewer that is open forgets what it has read of these steps.
+            // Makes an open TensorBoard discard these steps.
             session_log: Some(SessionLog::start()),
             ..Event::now(progress.steps + 1)
         })?;
         Ok(events)
     }
 
-    /// Adds a step.
+    /// Adds the values of a step.
     ///
     /// **Errors**: [`FitError::Io`].
     pub fn step(&mut self, report: &StepReport) -> Result<(), FitError> {
@@ -100,7 +100,7 @@ impl Events {
         self.summary(step, values)
     }
 
-    /// Adds a validation; a label whose Dice is undefined is left out.
+    /// Adds the values of a validation; labels with undefined Dice are left out.
     ///
     /// **Errors**: [`FitError::Io`].
     pub fn validation(&mut self, report: &ValidationReport) -> Result<(), FitError> {
@@ -130,7 +130,7 @@ impl Events {
 
 /// Removes all event files of a run directory.
 ///
-/// **Errors**: of the system.
+/// **Errors**: of the file system.
 pub fn remove(run_dir: &Path) -> io::Result<()> {
     files(run_dir)?.iter().try_for_each(std::fs::remove_file)
 }
@@ -149,7 +149,7 @@ fn files(run_dir: &Path) -> io::Result<Vec<PathBuf>> {
     Ok(files)
 }
 
-/// Which start a file is from.
+/// The number of the start that wrote a file.
 fn number(path: &Path) -> Option<u64> {
     let name = path.file_name()?.to_str()?;
     name.strip_prefix(EVENTS_PREFIX)?
@@ -159,7 +159,7 @@ fn number(path: &Path) -> Option<u64> {
         .ok()
 }
 
-/// Cuts a file at its first event after `progress`, or where a killed process left half a record.
+/// Truncates a file at its first event after `progress`, or at a record that a killed process left incomplete.
 fn cut(path: &Path, progress: Progress) -> io::Result<()> {
     let bytes = std::fs::read(path)?;
     let mut kept = 0;

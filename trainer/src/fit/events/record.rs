@@ -1,6 +1,7 @@
-//! Framing of records.
+//! Framing of records in event files.
 //!
-//! **Definition**: length (8 bytes, little-endian), its masked checksum (4), the data, their masked checksum (4).
+//! **Definition**: length (8 bytes, little-endian), its masked checksum (4 bytes), the data, their masked checksum (4
+//! bytes).
 //!
 //! **Source**: TensorFlow `TFRecord`; the checksum is CRC-32C (Castagnoli et al. 1993; RFC 3720, B.4).
 
@@ -19,7 +20,7 @@ pub fn encode(data: &[u8]) -> Vec<u8> {
     record
 }
 
-/// The data of the first record, and the length of the whole record; none if it is incomplete or damaged.
+/// The data of the first record, and the length of the whole record; `None` if it is incomplete or damaged.
 pub fn decode(bytes: &[u8]) -> Option<(&[u8], usize)> {
     let (length, rest) = bytes.split_first_chunk::<8>()?;
     let (checksum, rest) = rest.split_first_chunk::<CHECKSUM>()?;
@@ -32,7 +33,7 @@ pub fn decode(bytes: &[u8]) -> Option<(&[u8], usize)> {
     (masked(data) == u32::from_le_bytes(*checksum)).then_some((data, HEAD + count + CHECKSUM))
 }
 
-/// The checksum, rotated and shifted so that one of data with checksums is none of itself.
+/// The masked checksum: rotated and shifted, because the checksum of data that contain checksums is weak.
 fn masked(data: &[u8]) -> u32 {
     crc32c(data).rotate_right(15).wrapping_add(0xa282_ead8)
 }
@@ -43,7 +44,7 @@ fn crc32c(data: &[u8]) -> u32 {
     })
 }
 
-/// Remainders of all bytes.
+/// CRC remainders of all byte values.
 const TABLE: [u32; 256] = {
     let mut table = [0; 256];
     let mut byte = 0;

@@ -31,7 +31,7 @@ fn validation(epoch: usize) -> ValidationReport {
     }
 }
 
-/// Steps and first tags of all events of all files.
+/// Step and first tag of every event in all files.
 fn found(run_dir: &Path) -> Vec<(i64, String)> {
     let mut found = Vec::new();
     for path in files(run_dir).unwrap() {
@@ -64,11 +64,11 @@ fn what_comes_again_is_cut_off_and_no_step_is_there_twice() {
     }
     events.validation(&validation(1)).unwrap();
     events.step(&step(2, 1)).unwrap();
-    // Killed while it wrote.
+    // A process was killed while it wrote.
     let half = record::encode(b"half");
     events.file.write_all(&half[..half.len() - 3]).unwrap();
 
-    // Resumed before the first validation.
+    // The training was resumed before the first validation.
     let progress = Progress {
         steps: 2,
         validated_steps: 0,
@@ -80,7 +80,7 @@ fn what_comes_again_is_cut_off_and_no_step_is_there_twice() {
     let expected = [train(1), train(2), (2, "val/acc".to_owned()), train(3)];
     assert_eq!(found(folder.path()), expected);
 
-    // Resumed after it.
+    // The training was resumed after the first validation.
     let progress = Progress {
         steps: 2,
         validated_steps: 2,
