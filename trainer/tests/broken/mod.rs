@@ -29,7 +29,7 @@ pub fn rows() -> Vec<Row> {
     [files::ROWS, pairs::ROWS, values::ROWS, suspicious::ROWS].concat()
 }
 
-/// A good case `bad`, to be spoiled.
+/// Adds a good case `bad`, to be spoiled.
 fn good(dataset: &mut Dataset) {
     dataset.image("bad", &image(50), IDENTITY);
     dataset.label("bad", &labels(), IDENTITY);

@@ -86,7 +86,7 @@ impl Dataset {
         analysis.summary.labeled().unwrap().clone()
     }
 
-    /// Writes datalist and task, with further lines in the task.
+    /// Writes datalist and task; `extra` are further lines of the task.
     pub fn write_task(&self, extra: &str) -> PathBuf {
         std::fs::write(self.path("datalist.json"), self.datalist()).unwrap();
         let text = format!(

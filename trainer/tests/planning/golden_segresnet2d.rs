@@ -19,7 +19,7 @@ fn algorithm() -> &'static Algorithm {
     algorithms::find("segresnet2d").unwrap()
 }
 
-/// The stats that the case tells, in place of those of `stats`.
+/// Data stats with the values of the case in place of those of `stats`.
 fn stats_with_channels(case: &Value, stats: &StatsSummary) -> StatsSummary {
     let mut stats = stats_of(case, stats);
     let channels = usize::try_from(case["channels"].as_u64().unwrap()).unwrap();

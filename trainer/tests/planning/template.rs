@@ -22,7 +22,7 @@ pub fn three(value: &Value) -> [f64; 3] {
     serde_json::from_value(value.clone()).unwrap()
 }
 
-/// The stats that the case tells, in place of those of `stats`.
+/// Data stats with the values of the case in place of those of `stats`.
 pub fn stats_of(case: &Value, stats: &StatsSummary) -> StatsSummary {
     let mut stats = stats.clone();
     let spacing = &mut stats.image_stats.spacing;
@@ -121,7 +121,7 @@ pub fn decisions(
     })
 }
 
-/// Ascending epochs as `[step, times]` pairs.
+/// Ascending epochs as run-length encoded steps: `[step, times]`.
 fn steps(epochs: &[usize]) -> Vec<[usize; 2]> {
     let mut found: Vec<[usize; 2]> = Vec::new();
     let mut last = 0;

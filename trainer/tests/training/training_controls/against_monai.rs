@@ -1,6 +1,6 @@
 //! Augmentation and losses against MONAI.
 //!
-//! `tests/reference/training_controls.py` computes with MONAI what is expected.
+//! `tests/reference/training_controls.py` computes the expected values with MONAI.
 
 use burn::backend::Autodiff;
 use burn::tensor::{Int, Tensor, TensorData};
@@ -110,7 +110,7 @@ fn weighted_losses_are_those_of_monai() {
             assert_close("equal weights", &[found], &[plain], 2e-6);
         }
     }
-    // Only classes without weight: nothing to learn, and no division by 0.
+    // Where only a class of weight 0 occurs, the cross entropy is 0 and not a division by 0.
     let logits = Tensor::<B, 5>::ones([1, 1, 1, 1, 2], &device);
     let absent = Tensor::<B, 4, Int>::zeros([1, 1, 1, 1], &device);
     let loss = weighted_dice_ce(logits, absent, &[0.0, 1.0]).into_scalar();

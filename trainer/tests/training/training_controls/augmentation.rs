@@ -50,7 +50,7 @@ fn axes_that_are_not_mirrored_stay() {
     plan.augment_flips = vec![1, 2];
     let mut moved = [false; 3];
     for seed in 0..30 {
-        // A voxel's class is its position.
+        // The class of each voxel is its position.
         let classes = augmented(&plan, seed).classes;
         let first = classes[[0, 0, 0]];
         let position = [first / 100, first / 10 % 10, first % 10];
