@@ -166,7 +166,6 @@ fn files_that_changed_after_training_are_refused() {
         "segresnet_0/best.safetensors",
         "segresnet_0/scores.json",
         "deploy_plan.json",
-        "data_stats.json",
     ] {
         let work = work_dir(&[0]);
         let path = work.path().join(file);

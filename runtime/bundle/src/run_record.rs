@@ -53,7 +53,8 @@ pub struct RunRecord {
     pub weights: FileRef,
     /// Deploy plan that the run was trained under.
     pub deploy_plan: FileRef,
-    /// Data stats that the plan came from.
+    /// Data stats that the plan came from, at the end of the training: they may change afterwards, because neither the plan
+    /// nor the weights depend on the file any more.
     pub data_stats: FileRef,
     pub score: Score,
     /// The same for every case that was held out; see [`CaseScores`](crate::case_scores::CaseScores).

@@ -2,12 +2,11 @@
 //!
 //! ```text
 //! work.json                    folds to train, beside what only the trainer reads
-//! <algorithm>/deploy_plan.json what inference needs to know of what the algorithm trains
 //! <algorithm>_<fold>/run.json  the record of a finished run, see [`run_record`](crate::run_record)
 //! ```
 //!
-//! Run records name the plan that they were trained under: in work directories of before there were several algorithms,
-//! it lies beside `work.json`.
+//! A run record names the weights and the deploy plan that they were trained under. The plan is in the directory of the
+//! run; in work directories from before there were several algorithms, it is beside `work.json`.
 
 use std::fmt;
 use std::str::FromStr;

@@ -16,6 +16,8 @@ use crate::train_plan::{self, TrainPlan};
 pub struct Plans {
     /// Decisions that deployment needs as well.
     pub deploy: DeployPlan,
+    /// The file of the deploy plan.
+    pub deploy_bytes: Vec<u8>,
     /// Decisions that only training needs.
     pub train: TrainPlan,
     pub algorithm: &'static Algorithm,
@@ -65,6 +67,7 @@ impl Plans {
         };
         Ok(Self {
             deploy,
+            deploy_bytes,
             train,
             algorithm,
             identity,

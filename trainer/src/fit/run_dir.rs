@@ -3,8 +3,10 @@
 use std::path::{Path, PathBuf};
 
 use vesal_bundle::case_scores::{self, CaseScore, CaseScores};
+use vesal_bundle::deploy_plan;
 use vesal_bundle::run_record::{self, FileRef, RunRecord, Score};
 use vesal_bundle::work_dir::RunId;
+use vesal_files::atomic;
 
 use super::checkpoint::{CHECKPOINT_FILE, CheckpointHead, Identity, WEIGHTS_FILE, WeightsHead};
 use super::events;
@@ -147,6 +149,7 @@ fn remove_parts(run_dir: &Path) -> std::io::Result<()> {
             METRICS_FILE,
             VALIDATION_FILE,
             case_scores::FILE_NAME,
+            deploy_plan::FILE_NAME,
             run_record::FILE_NAME,
         ]
         .iter()
@@ -175,6 +178,8 @@ pub fn difference(found: &Identity, expected: &Identity) -> Option<&'static str>
 
 /// Writes the run record, which marks the run as finished.
 ///
+/// The deploy plan of the training is written beside it, because a later planning replaces that of the work directory.
+///
 /// **Errors**: a file that the record names cannot be read, or the record cannot be written.
 pub fn write_record(
     request: &FitRequest,
@@ -188,6 +193,8 @@ pub fn write_record(
     if let Some(scores) = &scores {
         scores.write(&scores_path)?;
     }
+    let plan_path = run_dir.join(deploy_plan::FILE_NAME);
+    atomic::write_file(&plan_path, &plans.deploy_bytes, true)?;
     let refer = |path: &Path| -> Result<FileRef, FitError> {
         Ok(FileRef::to_file(run_dir, &relative(run_dir, path)?)?)
     };
@@ -203,7 +210,7 @@ pub fn write_record(
         fold: request.fold,
         network: plans.train.network.clone(),
         weights: refer(&run_dir.join(WEIGHTS_FILE))?,
-        deploy_plan: refer(&request.deploy_plan_path)?,
+        deploy_plan: refer(&plan_path)?,
         data_stats: refer(&request.data_stats_path)?,
         score,
         scores: scores.map(|_| refer(&scores_path)).transpose()?,

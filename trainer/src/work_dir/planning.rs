@@ -130,12 +130,11 @@ impl WorkDir {
             train_plan: self.digest(&paths.train).unwrap_or_default(),
         };
         let name = algorithm.name.to_owned();
-        let deploy_plan = record.deploy_plan.clone();
         self.record.plans.insert(name, record);
         let was_at_root = algorithm == algorithms::DEFAULT && self.record.plan.take().is_some();
         self.write_record()?;
         if was_at_root {
-            self.remove_root_plans(&deploy_plan)?;
+            self.remove_root_plans()?;
         }
         Ok(PlanOutcome::Planned {
             made: Made::Now,
@@ -143,15 +142,16 @@ impl WorkDir {
         })
     }
 
-    /// Removes plans beside `work.json`. The deploy plan is kept if it is unchanged and records of finished runs refer
-    /// to it.
-    fn remove_root_plans(&self, deploy_plan: &str) -> Result<(), WorkError> {
+    /// Removes plans beside `work.json`. The deploy plan stays if the record of a finished run names it.
+    fn remove_root_plans(&self) -> Result<(), WorkError> {
         let PlanPaths { deploy, train } = PlanPaths::at_root();
         let named = format!("../{deploy}");
+        let sha256 = self.digest(&deploy);
         let is_named = self.record.folds.iter().any(|&fold| {
             let run = self.run_dir(&RunId::new(algorithms::DEFAULT.name, fold));
             RunRecord::read(&run.join(run_record::FILE_NAME)).is_ok_and(|record| {
-                record.deploy_plan.path == named && record.deploy_plan.sha256 == deploy_plan
+                record.deploy_plan.path == named
+                    && Some(&record.deploy_plan.sha256) == sha256.as_ref()
             })
         });
         let old = [Some(train), (!is_named).then_some(deploy)];

@@ -159,7 +159,7 @@ fn an_interrupted_training_ends_as_one_without_a_break() {
     assert_eq!(status, expected);
     let record = RunRecord::read(&work.path("parts/run.json")).unwrap();
     assert_eq!(record.score, score);
-    assert_eq!(record.deploy_plan.path, "../deploy_plan.json");
+    assert_eq!(record.deploy_plan.path, "deploy_plan.json");
     let files = [&record.weights, &record.deploy_plan, &record.data_stats];
     for file in files.into_iter().chain(&record.scores) {
         file.read(&request.run_dir).unwrap();
