@@ -48,6 +48,7 @@ pub fn run(arguments: &AutoArguments) -> Result<Exit, Failure> {
     let slots = slots(&work, arguments, &algorithms, runs.len())?;
     let max_ram = max_ram_bytes(arguments.settings.max_ram);
     let trainings = Trainings::new(&work, &runs, max_ram, slots.len())?;
+    trainings.check(&runs)?;
     if !trainings.fit_all(&runs, &slots)? {
         return Ok(Exit::Interrupted);
     }

@@ -10,7 +10,7 @@ use vesal_bundle::work_dir::RunId;
 use vesal_cli::stdout::print;
 use vesal_cli::{Exit, Failure, stderr};
 use vesal_trainer::algorithms;
-use vesal_trainer::fit::{self, FitOutcome, TrainDevice, TrainDevices};
+use vesal_trainer::fit::{self, FitOutcome, FitRequest, TrainDevice, TrainDevices};
 use vesal_trainer::memory;
 use vesal_trainer::work_dir::{RunNames, WorkDir};
 
@@ -28,10 +28,15 @@ pub fn run(arguments: &FitArguments) -> Result<Exit, Failure> {
     let algorithms = match &arguments.algorithms {
         Some(names) => algorithms::parse(names.iter().map(String::as_str))
             .map_err(|error| failed(error.into()))?,
-        None => work.chosen().map_err(failed)?,
+        None => Vec::new(),
+    };
+    let algorithms = match algorithms.is_empty() {
+        true => work.chosen().map_err(failed)?,
+        false => algorithms,
     };
     let runs = work.runs_of(&algorithms, &[arguments.fold]);
     let trainings = Trainings::new(&work, &runs, max_ram_bytes(arguments.max_ram), 1)?;
+    trainings.check(&runs)?;
     for run in &runs {
         if !trainings.fit(run, arguments.devices.device.clone())? {
             return Ok(Exit::Interrupted);
@@ -71,14 +76,30 @@ impl<'a> Trainings<'a> {
         })
     }
 
+    /// Checks that every run can be started or resumed.
+    pub fn check(&self, runs: &[RunId]) -> Result<(), Failure> {
+        for run in runs {
+            let request = self.request(run, TrainDevice::Cpu.into())?;
+            fit::check(&request)
+                .map_err(|error| fit_failure(error).attempting(self.attempt(run)))?;
+        }
+        Ok(())
+    }
+
+    fn attempt(&self, run: &RunId) -> String {
+        format!("cannot train {}", self.names.phrase(run))
+    }
+
+    fn request(&self, run: &RunId, devices: TrainDevices) -> Result<FitRequest, Failure> {
+        let stop = Arc::clone(&self.stop);
+        let request = self.work.fit_request(run, devices, stop);
+        request.map_err(|error| failure(error).attempting(self.attempt(run)))
+    }
+
     /// Trains a run. Returns false where it was stopped.
     pub fn fit(&self, run: &RunId, devices: TrainDevices) -> Result<bool, Failure> {
         let name = self.names.phrase(run);
-        let attempt = format!("cannot train {name}");
-        let mut request = self
-            .work
-            .fit_request(run, devices, Arc::clone(&self.stop))
-            .map_err(|error| failure(error).attempting(attempt.clone()))?;
+        let mut request = self.request(run, devices)?;
         request.max_ram_bytes = self.max_ram_bytes.map(|bytes| bytes / self.at_once);
         let mut progress = FitProgress::new(name.clone(), self.bars.clone());
         let outcome = fit::run(&request, &mut progress);
@@ -93,7 +114,7 @@ impl<'a> Trainings<'a> {
                 });
                 Ok(false)
             }
-            Err(error) => Err(fit_failure(error).attempting(attempt)),
+            Err(error) => Err(fit_failure(error).attempting(self.attempt(run))),
         }
     }
 

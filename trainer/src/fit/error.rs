@@ -165,7 +165,7 @@ impl FitError {
                 Some("assign folds so that each holds out some cases and leaves others")
             }
             Self::OtherRun { .. } => Some(
-                "restore what changed to go on with it, or remove the run directory to start over",
+                "set back with `vesal-train plan --set` what changed since it was started, or remove the run directory to train it again",
             ),
             Self::TensorFile(TensorFileError::Read { .. } | TensorFileError::Write(_)) => None,
             Self::TensorFile(_) | Self::NoWeights { .. } => {

@@ -57,6 +57,14 @@ use plans::Plans;
 use rank::Ranks;
 use training::train;
 
+/// Checks that the run directory of a request holds no other training, so that [`run`] can start or resume it.
+///
+/// **Errors**: unreadable plans, and [`FitError::OtherRun`].
+pub fn check(request: &FitRequest) -> Result<(), FitError> {
+    let plans = Plans::read(request)?;
+    run_dir::check_identity(&request.run_dir, &plans.identity)
+}
+
 /// Trains one fold, or resumes its training where an earlier call stopped.
 ///
 /// For a finished run, it returns the score immediately.

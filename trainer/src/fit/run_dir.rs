@@ -70,6 +70,27 @@ pub fn find_resume_state(
     Ok(Some(ResumeState { checkpoint, best }))
 }
 
+/// Checks that a directory holds no other training than this.
+///
+/// **Errors**: [`FitError::OtherRun`]; files that cannot be read.
+pub fn check_identity(run_dir: &Path, expected: &Identity) -> Result<(), FitError> {
+    let found = if run_dir.join(run_record::FILE_NAME).is_file() {
+        let weights: Option<WeightsHead> = tensor_file::read_head(&run_dir.join(WEIGHTS_FILE))?;
+        weights.map(|head| head.identity)
+    } else {
+        let path = run_dir.join(CHECKPOINT_FILE);
+        let checkpoint: Option<CheckpointHead> = tensor_file::read_head(&path)?;
+        checkpoint.map(|head| head.identity)
+    };
+    match found.and_then(|found| difference(&found, expected)) {
+        None => Ok(()),
+        Some(difference) => Err(FitError::OtherRun {
+            run_dir: run_dir.to_owned(),
+            difference,
+        }),
+    }
+}
+
 /// The score of a finished run in a locked directory; its checkpoint may be absent.
 ///
 /// **Errors**: [`FitError::OtherRun`] for another training; unreadable weights.

@@ -66,23 +66,9 @@ impl WorkDir {
     /// **Errors**: [`WorkError`]; [`WorkError::Skipped`] where all algorithms are skipped.
     pub fn plan(&mut self, again: bool) -> Result<Vec<Planning>, WorkError> {
         let facts = self.facts()?;
-        let chosen = self.chosen.clone();
-        let reasons: Vec<Option<String>> = chosen
-            .iter()
-            .map(|algorithm| skip_reason(algorithm, &facts))
-            .collect();
-        if reasons.iter().all(Option::is_some) {
-            let skipped = chosen
-                .iter()
-                .zip(reasons)
-                .filter_map(|(algorithm, reason)| {
-                    let name = algorithm.name.to_owned();
-                    Some((name, reason?))
-                });
-            return Err(WorkError::Skipped(skipped.collect()));
-        }
-        let mut plannings = Vec::with_capacity(chosen.len());
-        for (algorithm, reason) in chosen.into_iter().zip(reasons) {
+        let to_plan = self.to_plan(&facts)?;
+        let mut plannings = Vec::with_capacity(to_plan.len());
+        for (algorithm, reason) in to_plan {
             let outcome = match reason {
                 Some(reason) => {
                     let name = algorithm.name.to_owned();
@@ -96,6 +82,40 @@ impl WorkDir {
             plannings.push(Planning { algorithm, outcome });
         }
         Ok(plannings)
+    }
+
+    /// Derives the plans of every chosen algorithm without writing anything; nothing where there was no analysis.
+    ///
+    /// **Errors**: as [`plan`](Self::plan).
+    pub(super) fn check_planning(&self) -> Result<(), WorkError> {
+        let facts = match self.facts() {
+            Err(WorkError::StageMissing { .. }) => return Ok(()),
+            facts => facts?,
+        };
+        for (algorithm, reason) in self.to_plan(&facts)? {
+            if reason.is_none() {
+                self.derive_plans(algorithm, &facts)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The chosen algorithms; those that are skipped with the reason.
+    fn to_plan(
+        &self,
+        facts: &Facts,
+    ) -> Result<Vec<(&'static Algorithm, Option<String>)>, WorkError> {
+        let reasons = self.chosen.iter();
+        let reasons: Vec<_> = reasons
+            .map(|&algorithm| (algorithm, skip_reason(algorithm, facts)))
+            .collect();
+        if reasons.iter().any(|(_, reason)| reason.is_none()) {
+            return Ok(reasons);
+        }
+        let skipped = reasons
+            .into_iter()
+            .filter_map(|(algorithm, reason)| Some((algorithm.name.to_owned(), reason?)));
+        Err(WorkError::Skipped(skipped.collect()))
     }
 
     fn plan_for(

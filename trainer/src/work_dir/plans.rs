@@ -44,13 +44,17 @@ impl WorkDir {
         self.planned().next().is_some()
     }
 
-    /// Algorithms to report: those that have plans, and those that are chosen and not skipped.
+    /// Algorithms to report: those that have plans or runs, and those that are chosen and not skipped.
     pub fn algorithms(&self) -> Vec<&'static Algorithm> {
         let all = algorithms::all().iter().copied();
         let is_listed = |algorithm: &&'static Algorithm| {
             let is_chosen = self.chosen.contains(algorithm);
             let is_skipped = self.record.skipped.contains_key(algorithm.name);
-            self.plan_record(algorithm.name).is_some() || (is_chosen && !is_skipped)
+            let has_runs = || {
+                let mut runs = self.runs_of(&[algorithm], &self.record.folds).into_iter();
+                runs.any(|run| self.run_dir(&run).is_dir())
+            };
+            self.plan_record(algorithm.name).is_some() || (is_chosen && !is_skipped) || has_runs()
         };
         all.filter(is_listed).collect()
     }
@@ -105,8 +109,13 @@ impl WorkDir {
 
     /// Absolute paths of the plans of a run: the deploy plan and the train plan.
     ///
-    /// **Errors**: plans that are absent, and plans or data stats that changed since the planning.
+    /// **Errors**: plans that are absent, and plans or data stats that changed since the planning;
+    /// [`WorkError::Skipped`].
     pub(super) fn checked_plans(&self, algorithm: &str) -> Result<[PathBuf; 2], WorkError> {
+        if let Some(reason) = self.record.skipped.get(algorithm) {
+            let skipped = (algorithm.to_owned(), reason.clone());
+            return Err(WorkError::Skipped([skipped].into()));
+        }
         let Some((plan, paths)) = self.plan_record(algorithm) else {
             return Err(WorkError::StageMissing {
                 missing: format!("{algorithm}/{DEPLOY_PLAN}"),

@@ -39,7 +39,7 @@ impl WorkDir {
     /// **Definition**: a new task replaces the old one; files of later stages are kept until these stages find them out
     /// of date.
     ///
-    /// **Errors**: [`WorkError`].
+    /// **Errors**: [`WorkError`], also for changes with which nothing can be planned.
     pub fn prepare(path: &Path, request: &Request<'_>) -> Result<Self, WorkError> {
         let earlier: Option<WorkRecord> = match read_record(path) {
             Ok(record) => Some(record),
@@ -88,6 +88,11 @@ impl WorkDir {
         let names = named.iter().map(|algorithm| algorithm.name.to_owned());
         work.record.algorithms = (!named.is_empty()).then(|| names.collect());
         work.chosen = choose(named, &work.task);
+        // Changes that cannot be planned are not kept. Data stats of an earlier task tell nothing about a new one.
+        let changes = !request.settings.is_empty() || request.algorithms.is_some();
+        if request.input.is_none() && changes {
+            work.check_planning()?;
+        }
         work.write_record()?;
         Ok(work)
     }

@@ -416,16 +416,26 @@ fn an_algorithm_that_is_not_for_the_cases_is_skipped_unless_the_user_wants_it() 
     assert!(!work.join("segresnet2d").exists());
 
     let alone = plan(&["--algorithms", "segresnet2d"]);
-    exits(&alone, 4);
+    exits(&alone, 2);
     let told = stderr(&alone);
     assert!(told.contains(near), "{told}");
     assert!(told.contains("--set allow_skip=false"), "{told}");
-    let fit = vesal_train(&["fit", "--work-dir", utf8(&work), "--fold", "0"]);
-    exits(&fit, 4);
+    let fit = ["fit", "--fold", "0", "--algorithms", "segresnet2d"];
+    let fit = vesal_train(&[fit.as_slice(), &["--work-dir", utf8(&work)]].concat());
+    exits(&fit, 2);
     assert!(stderr(&fit).contains(near), "{}", stderr(&fit));
+    let patch = plan(&["--set", "roi_size=[9, 8, 8]"]);
+    exits(&patch, 4);
+    // What could not be planned is not kept.
+    exits(&plan(&[]), 0);
+    assert_eq!(runs(), ["segresnet", "segresnet"]);
 
-    exits(&plan(&["--set", "allow_skip=false"]), 0);
-    assert_eq!(runs(), ["segresnet2d", "segresnet2d"]);
+    let all = plan(&["--algorithms", "segresnet2d", "--set", "allow_skip=false"]);
+    exits(&all, 0);
+    assert_eq!(
+        runs(),
+        ["segresnet", "segresnet", "segresnet2d", "segresnet2d"]
+    );
     assert!(work.join("segresnet2d/deploy_plan.json").exists());
     let again = plan(&[
         "--algorithms",
