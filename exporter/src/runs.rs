@@ -1,12 +1,13 @@
 //! The finished runs of a work directory.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 use vesal_bundle::case_scores::CaseScores;
 use vesal_bundle::run_record::{self, RunRecord, RunRecordError};
-use vesal_bundle::work_dir::{self, WorkFolds};
+use vesal_bundle::work_dir::{self, RunId, WorkFolds};
 use vesal_files::document::{self, DocumentError};
 
 /// Why the runs of a work directory cannot be listed.
@@ -28,6 +29,12 @@ pub enum RunsError {
     /// No run has ended.
     #[error("`{}` has no finished run, expected `<algorithm>_<fold>/{}`", path.display(), run_record::FILE_NAME)]
     None { path: PathBuf },
+    /// A folder with the name of another run.
+    #[error("the folder `{run}` has the record of the run `{found}`")]
+    Misnamed { run: String, found: RunId },
+    /// A copy of a run, or a record that names the weights of another one.
+    #[error("the runs `{first}` and `{second}` have the same weights")]
+    SameWeights { first: String, second: String },
     /// A run record, or a file that it names, is unusable.
     #[error("the run `{run}` is unusable")]
     Record { run: String, source: RunRecordError },
@@ -39,6 +46,9 @@ impl RunsError {
         match self {
             Self::None { .. } => Some("`vesal-train status --work-dir DIR` shows what is trained"),
             Self::Record { source, .. } => source.hint(),
+            Self::Misnamed { .. } | Self::SameWeights { .. } => {
+                Some("remove the copy from the work directory")
+            }
             Self::Read { .. } => None,
             Self::WorkRecord { source, .. } => source.hint(),
         }
@@ -79,7 +89,7 @@ impl Run {
 
 /// Finds the finished runs of a work directory, by fold and name: the folders with a run record.
 ///
-/// **Errors**: there is none, or one is unreadable.
+/// **Errors**: there is none, or one is unreadable; a run is there twice.
 pub(crate) fn find(work_dir: &Path) -> Result<Vec<Run>, RunsError> {
     let unreadable = |source| RunsError::Read {
         path: work_dir.into(),
@@ -109,7 +119,32 @@ pub(crate) fn find(work_dir: &Path) -> Result<Vec<Run>, RunsError> {
         });
     }
     runs.sort_by(|a, b| (a.record.fold, &a.name).cmp(&(b.record.fold, &b.name)));
+    check_names(&runs)?;
     Ok(runs)
+}
+
+/// Checks that folders with names of runs have the records of these, and that no run is there twice.
+fn check_names(runs: &[Run]) -> Result<(), RunsError> {
+    let mut known: BTreeMap<&str, &Run> = BTreeMap::new();
+    for run in runs {
+        let Run { name, record, .. } = run;
+        let found = RunId::new(&record.algorithm, record.fold);
+        if name.parse::<RunId>().is_ok_and(|named| named != found) {
+            let run = name.clone();
+            return Err(RunsError::Misnamed { run, found });
+        }
+        let Some(first) = known.insert(&record.weights.sha256, run) else {
+            continue;
+        };
+        let again = first.record.fold == record.fold && first.record.score != record.score;
+        if !again {
+            return Err(RunsError::SameWeights {
+                first: first.name.clone(),
+                second: name.clone(),
+            });
+        }
+    }
+    Ok(())
 }
 
 /// Folds that a work directory is to train; `None` where it has no record.

@@ -72,7 +72,7 @@ impl CheckpointError {
 #[derive(Debug, Clone)]
 pub struct Checkpoint {
     pub tensors: StateDict,
-    /// The configuration, if any: tensors and other objects in it are null.
+    /// The configuration, if any; tensors and other objects in it are texts.
     pub config: Option<Map<String, Value>>,
     /// Epoch of the weights, if stated.
     pub epoch: Option<u64>,
@@ -250,7 +250,8 @@ fn half(bits: u16) -> f32 {
     }
 }
 
-/// The plain data of an object; other objects become null.
+/// The plain data of an object. Numbers and objects that JSON lacks become texts that name them, so that no setting is taken
+/// for absent that cannot be read.
 fn to_json(
     arena: &Arena,
     id: Id,
@@ -275,7 +276,10 @@ fn to_json(
     Ok(match arena.get(id) {
         Object::Bool(value) => Value::Bool(*value),
         Object::Int(value) => Value::Number((*value).into()),
-        Object::Float(value) => Number::from_f64(*value).map_or(Value::Null, Value::Number),
+        Object::Float(value) => match Number::from_f64(*value) {
+            Some(number) => Value::Number(number),
+            None => Value::String(value.to_string()),
+        },
         Object::Text(value) => Value::String(value.to_string()),
         Object::Sequence(items) => {
             let deeper = deeper?;
@@ -295,7 +299,9 @@ fn to_json(
             }
             Value::Object(map)
         }
-        _ => Value::Null,
+        Object::None => Value::Null,
+        Object::Tensor(_) => Value::String("a tensor".into()),
+        _ => Value::String("an object".into()),
     })
 }
 

@@ -178,7 +178,11 @@ pub(super) fn plan(
         Some(true) => Activation::Sigmoid,
         _ => Activation::Softmax,
     };
-    let overlap_z = if network.is_planar() { 0. } else { OVERLAP };
+    let mut overlap = flags.overlap.or(settings.overlap).unwrap_or([OVERLAP; 3]);
+    if network.is_planar() {
+        // Planes do not depend on each other.
+        overlap[2] = 0.;
+    }
     let modality_of = |mode: &NormalizeMode| match mode {
         NormalizeMode::Range => Modality::Ct,
         NormalizeMode::Deviation => Modality::Pet,
@@ -210,10 +214,7 @@ pub(super) fn plan(
         preprocessing,
         window: WindowPlan {
             size: window(settings, flags, network)?,
-            overlap: flags
-                .overlap
-                .or(settings.overlap)
-                .unwrap_or([OVERLAP, OVERLAP, overlap_z]),
+            overlap,
             blend: Blend::Gaussian {
                 sigma_scale: SIGMA_SCALE,
             },
@@ -314,7 +315,7 @@ fn name_channels(count: usize, modality: Modality) -> Vec<Channel> {
         if count == 1 {
             "image".to_owned()
         } else {
-            format!("image {index}")
+            format!("image_{index}")
         }
     };
     (0..count)

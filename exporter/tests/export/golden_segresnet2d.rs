@@ -16,6 +16,7 @@ use vesal_exporter::import::{Checkpoint, ImportOverrides, import};
 use vesal_exporter::{lower, parity, weights};
 use vesal_models::Network;
 use vesal_network::NetworkConfig;
+use vesal_onnx::OnnxModel;
 use vesal_volume::preprocess::{Normalization, Step};
 
 use crate::support::{engine_options, forward, golden, largest_difference_at, runtime};
@@ -99,6 +100,14 @@ fn golden_outputs_of_two_dimensional_networks() {
                 found <= allowed,
                 "{name} differs by {found} in ONNX Runtime"
             );
+            let scaled = OnnxModel::decode(onnx)
+                .unwrap()
+                .scale_batch_norms()
+                .unwrap();
+            assert!(!scaled.has_operator("BatchNormalization"));
+            let output = parity::run_onnx(runtime(), &scaled.encode(), &config, &input).unwrap();
+            let found = largest_difference_at(&output, &expected);
+            assert!(found <= allowed, "{name} differs by {found} when scaled");
         }
     }
 }

@@ -39,7 +39,7 @@ pub(crate) fn fitting_batch(
 ) -> NonZeroUsize {
     let weights = weight_bytes(file_bytes, options);
     let fits = |batch: &NonZeroUsize| {
-        let activations = network.activation_bytes(batch.get(), element_bytes(options));
+        let activations = network.activation_bytes(batch.get(), element_bytes(options), false);
         activations.is_ok_and(|activations| {
             device_network_bytes(weights, activations).saturating_add(CONTEXT_BYTES) <= limit
         })

@@ -92,7 +92,13 @@ impl OptimizedModel {
         if let Ok((rewritten, head)) = network.split_head() {
             (network, model.head) = (rewritten, Some(head));
         }
-        model.activation_bytes = network.activation_bytes(batch.get(), element)?;
+        if half {
+            network = network.scale_batch_norms()?;
+        }
+        // Of a processor's own transposed convolutions there is none, and GPUs need none.
+        let [without, with] =
+            [false, true].map(|columns| network.activation_bytes(batch.get(), element, columns));
+        let (without, with) = (without?, with?);
         // Before the precision, so that scales stay 32-bit floats.
         if device.is_gpu()
             && matches!(kernels, Kernels::Gpu)
@@ -120,6 +126,8 @@ impl OptimizedModel {
                 });
             }
         }
+        let columns = !device.is_gpu() && network.has_operator("ConvTranspose");
+        model.activation_bytes = if columns { with } else { without };
         if half {
             network = network.half(Interface::Single)?;
         }

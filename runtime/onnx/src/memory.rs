@@ -10,13 +10,19 @@ use crate::proto::NodeProto;
 
 impl OnnxModel {
     /// Upper bound in bytes of activations that exist at once, input and output included, when a batch of windows is computed
-    /// in the order of the graph, with elements of this size.
+    /// in the order of the graph, with elements of this size. `columns` says whether transposed convolutions go through a
+    /// matrix of columns, as those of ONNX Runtime on a processor.
     ///
     /// **Definition**: the largest sum over nodes of the values that are alive while the node runs, and the working
     /// memory of its operator; some operators overwrite an input that nothing else uses.
     ///
     /// **Errors**: an operator outside of the table, or shapes that do not fit each other.
-    pub fn activation_bytes(&self, batch: usize, element_bytes: usize) -> Result<u64, CheckError> {
+    pub fn activation_bytes(
+        &self,
+        batch: usize,
+        element_bytes: usize,
+        columns: bool,
+    ) -> Result<u64, CheckError> {
         let graph = self.model().graph.as_ref().ok_or(CheckError::NoGraph)?;
         let shapes = shapes(graph, batch)?;
         let weights: BTreeSet<&str> = graph
@@ -67,7 +73,18 @@ impl OnnxModel {
                 .iter()
                 .chain(&node.output)
                 .map(|value| bytes(value));
-            let working = largest.max().unwrap_or(0).saturating_mul(copies);
+            let inputs: Vec<&[u64]> = node
+                .input
+                .iter()
+                .map(|input| shapes.get(input.as_str()).map_or(&[][..], Vec::as_slice))
+                .collect();
+            let operator = operator.filter(|_| columns);
+            let further = operator.map_or(0, |operator| (operator.working)(&inputs));
+            let working = largest
+                .max()
+                .unwrap_or(0)
+                .saturating_mul(copies)
+                .saturating_add(further.saturating_mul(element_bytes as u64));
             peak = peak.max(during.saturating_add(working));
             alive = alive.saturating_add(made).saturating_sub(dying);
         }

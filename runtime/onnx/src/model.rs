@@ -102,6 +102,12 @@ impl OnnxModel {
         Ok((Self { model, source }, result))
     }
 
+    /// Whether a node has this operator of the default domain.
+    pub fn has_operator(&self, operator: &str) -> bool {
+        let mut nodes = self.model.graph.iter().flat_map(|graph| &graph.node);
+        nodes.any(|node| node.operator() == operator)
+    }
+
     /// Version of the default operator set, if it is imported once.
     pub fn opset(&self) -> Option<i64> {
         let mut imports = self

@@ -136,7 +136,13 @@ impl BundleFacts {
             }
         };
         group(labels, each);
-        for plan in std::iter::once(&self.plan).chain(self.further_plans.values()) {
+        let first = &self.members[0].deploy_plan;
+        let further = self.further_plans.iter();
+        let plans = std::iter::once((first, &self.plan)).chain(further);
+        for (file, plan) in plans {
+            if !self.further_plans.is_empty() {
+                group("plan", vec![file.clone()]);
+            }
             let steps = plan.preprocessing.iter();
             group(
                 "preprocessing",
@@ -163,7 +169,10 @@ impl BundleFacts {
         );
         group(
             "members",
-            self.members.iter().flat_map(member_text).collect(),
+            self.members
+                .iter()
+                .flat_map(|member| member_text(member, !self.further_plans.is_empty()))
+                .collect(),
         );
         group("ensemble", ensemble_text(&self.ensemble));
         if let Some(digest) = &self.provenance.data_stats_sha256 {
@@ -291,14 +300,15 @@ fn concept_text(concept: &Concept) -> String {
     format!("{meaning} ({scheme} {value})")
 }
 
-fn member_text(member: &Member) -> Vec<String> {
+/// A member, with its plan where there are several.
+fn member_text(member: &Member, with_plan: bool) -> Vec<String> {
     let Member {
         file,
         weight,
         provenance,
-        deploy_plan: _,
+        deploy_plan,
     } = member;
-    match provenance {
+    let mut lines = match provenance {
         MemberProvenance::Trained {
             algorithm,
             fold,
@@ -334,7 +344,11 @@ fn member_text(member: &Member) -> Vec<String> {
                 "{file}: weight {weight}, imported from MONAI checkpoint `{checkpoint}`{epoch}{metric}"
             )]
         }
+    };
+    if with_plan {
+        lines.push(format!("  plan {deploy_plan}"));
     }
+    lines
 }
 
 fn ensemble_text(ensemble: &EnsembleRecord) -> Vec<String> {

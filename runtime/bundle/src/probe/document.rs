@@ -60,6 +60,9 @@ pub struct Probe {
     pub tolerance: Tolerance,
 }
 
+/// Most voxels of all windows together: the labels of each are recorded.
+const MAX_VOXELS: u64 = 1 << 28;
+
 impl VersionedDocument for Probe {
     const FORMAT: &str = "vesal-probe";
     const VERSION: u32 = 2;
@@ -86,6 +89,15 @@ impl Probe {
             });
         }
         self.tolerance.validate()?;
+        let window = |(plan, _): &(&DeployPlan, usize)| {
+            let sides = plan.window.size.iter().map(|side| *side as u64);
+            sides.fold(1, u64::saturating_mul)
+        };
+        let found = groups.iter().map(window).fold(0, u64::saturating_add);
+        if found > MAX_VOXELS {
+            let max = MAX_VOXELS;
+            return Err(ProbeError::Voxels { found, max });
+        }
         self.groups
             .iter()
             .zip(groups)

@@ -10,6 +10,9 @@ pub enum ProbeError {
     /// Another number of windows than of deploy plans.
     #[error("the probe has {found} windows, expected {expected}: one for each deploy plan")]
     Groups { found: usize, expected: usize },
+    /// Larger windows than any bundle needs.
+    #[error("the windows of all deploy plans have {found} voxels, expected at most {max}")]
+    Voxels { found: u64, max: u64 },
     /// Logits that cannot be combined.
     #[error("the members' logits cannot be combined")]
     Combine(#[from] MeanError),

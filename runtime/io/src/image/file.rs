@@ -5,7 +5,7 @@ use std::path::Path;
 use vesal_volume::{LabelMap, Volume};
 
 use crate::image::error::ImageError;
-use crate::image::format::{Format, OpenOptions, OpenedImage};
+use crate::image::format::{OpenOptions, OpenedImage};
 use crate::image::formats::{FORMATS, by_name};
 use crate::image::header::VolumeHeader;
 use crate::image::intensities::{self, Intensities};
@@ -16,7 +16,8 @@ use crate::sniff::{Content, sniff};
 pub struct ImageFile(OpenedImage);
 
 impl ImageFile {
-    /// Opens a file and checks its header; the format is detected by its bytes or else by its name.
+    /// Opens a file and checks its header. The format is that of its name; a file that it does not fit, or of another name,
+    /// is read as what its bytes are.
     ///
     /// Of a pair of files, either may be named.
     ///
@@ -24,7 +25,16 @@ impl ImageFile {
     /// [`ImageError::NotAFile`] and [`ImageError::HalfMissing`] where it cannot be read.
     pub fn open(path: impl AsRef<Path>, options: OpenOptions) -> Result<Self, ImageError> {
         let path = path.as_ref();
-        (format_of(path).open)(path, options).map(Self)
+        let name = path.file_name().map(|name| name.to_string_lossy());
+        let named = name.and_then(|name| by_name(&name)).unwrap_or(FORMATS[0]);
+        let error = match (named.open)(path, options) {
+            Ok(opened) => return Ok(Self(opened)),
+            Err(error) => error,
+        };
+        match sniff(path).map(|found| found.content) {
+            Ok(Content::Image(format)) if format != named => (format.open)(path, options).map(Self),
+            _ => Err(error),
+        }
     }
 
     /// What the header states.
@@ -58,15 +68,6 @@ impl ImageFile {
     /// **Errors**: voxels that are absent, incomplete, damaged, or more than `limits` allow.
     pub fn intensities(self, limits: &ReadLimits) -> Result<Intensities, ImageError> {
         intensities::intensities(self.0, limits)
-    }
-}
-
-/// The format to read a file as: the first one where it is unknown, whose error is then reported.
-fn format_of(path: &Path) -> &'static Format {
-    let name = path.file_name().map(|name| name.to_string_lossy());
-    match sniff(path).map(|found| found.content) {
-        Ok(Content::Image(format)) => format,
-        _ => name.and_then(|name| by_name(&name)).unwrap_or(FORMATS[0]),
     }
 }
 

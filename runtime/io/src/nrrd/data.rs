@@ -36,6 +36,7 @@ pub(super) fn open(path: &Path, _: OpenOptions) -> Result<OpenedImage, ImageErro
     };
     let parts = Parts {
         bytes: image.voxel_bytes / (files.len() as u64).max(1),
+        last: files.last().map_or(path, PathBuf::as_path).to_owned(),
         files: files.into(),
         start,
         skip,
@@ -64,6 +65,7 @@ pub(super) fn open(path: &Path, _: OpenOptions) -> Result<OpenedImage, ImageErro
 /// Consecutive files of an array.
 struct Parts {
     files: VecDeque<PathBuf>,
+    last: PathBuf,
     /// Bytes of the voxels of each.
     bytes: u64,
     /// Start of the data in each, before anything is skipped.
@@ -166,9 +168,11 @@ impl VoxelStream for PartVoxels {
                 usize::try_from(self.left).map_or(buffer.len(), |left| left.min(buffer.len()));
             let (now, later) = buffer.split_at_mut(count);
             let Some(current) = &mut self.current else {
-                // The number of files equals that of the parts of the array.
-                now.fill(0);
-                return Ok(());
+                let failed = ImageError::voxels(&self.parts.last);
+                return Err(failed(VoxelError::Truncated {
+                    found: 0,
+                    expected: now.len() as u64,
+                }));
             };
             current.fill(now)?;
             self.left -= count as u64;

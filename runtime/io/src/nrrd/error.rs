@@ -80,6 +80,11 @@ pub enum NrrdError {
     },
     #[error("it names {found} data files, expected {expected} by its sizes")]
     Files { found: u64, expected: u64 },
+    #[error("it names the data file `{file}` several times")]
+    Repeated {
+        /// Its first characters.
+        file: String,
+    },
 }
 
 impl HeaderDefect for NrrdError {

@@ -1,13 +1,14 @@
 //! Names of the data files of a detached header.
 
+use std::collections::BTreeSet;
 use std::path::{Component, Path, PathBuf};
 
 use super::error::{NrrdError, shown};
 use super::lines::{Field, HeaderLines};
 use super::value::wrong;
 
-/// Most files that a pattern may number.
-const NUMBERED_MAX: u64 = 1 << 16;
+/// Most data files of a header.
+const FILES_MAX: u64 = 1 << 16;
 
 /// Widest number in a name.
 const WIDTH_MAX: usize = 20;
@@ -17,7 +18,7 @@ const EXPECTED: &str = "a file, `LIST`, or a name with one `%d` and its first an
 
 /// The data files of a detached header in the order of their voxels; `None` where these follow the header.
 ///
-/// **Errors**: a name leads out of the folder of the header; their number does not fit `sizes`.
+/// **Errors**: a name leads out of the folder of the header or is repeated; their number does not fit `sizes`.
 pub(super) fn data_files(
     lines: &HeaderLines,
     header: &Path,
@@ -26,6 +27,7 @@ pub(super) fn data_files(
     let Some(text) = lines.get(Field::DataFile) else {
         return Ok(None);
     };
+    let folder = header.parent().unwrap_or(Path::new(""));
     let words: Vec<&str> = text.split_whitespace().collect();
     let (names, slab_axes) = match words.as_slice() {
         ["LIST"] => (lines.files.clone(), None),
@@ -37,11 +39,17 @@ pub(super) fn data_files(
             numbered(text, pattern, [*first, *last, *step])?,
             Some(*axes),
         ),
-        _ => (vec![text.to_owned()], Some("all")),
+        _ => return Ok(Some(vec![within(folder, text)?])),
     };
     check_count(text, names.len() as u64, slab_axes, sizes)?;
-    let folder = header.parent().unwrap_or(Path::new(""));
-    let path = |name: String| within(folder, &name);
+    let mut known = BTreeSet::new();
+    let path = |name: String| {
+        let path = within(folder, &name)?;
+        match known.insert(path.clone()) {
+            true => Ok(path),
+            false => Err(NrrdError::Repeated { file: shown(&name) }),
+        }
+    };
     names
         .into_iter()
         .map(path)
@@ -57,7 +65,6 @@ fn check_count(
     sizes: &[usize],
 ) -> Result<(), NrrdError> {
     let axes = match slab_axes {
-        Some("all") => return Ok(()),
         Some(axes) => axes.parse().ok(),
         None => Some(sizes.len() - 1),
     };
@@ -75,7 +82,7 @@ fn check_count(
         let products = sizes[axes..].iter().map(|&size| size as u64);
         products.fold(1, u64::saturating_mul)
     };
-    if found == expected {
+    if found == expected && found <= FILES_MAX {
         Ok(())
     } else {
         Err(NrrdError::Files { found, expected })
@@ -105,7 +112,7 @@ fn numbered(text: &str, pattern: &str, range: [&str; 3]) -> Result<Vec<String>, 
     let steps = span.checked_div(step).ok_or_else(malformed)?;
     let count = u64::try_from(steps)
         .ok()
-        .filter(|&steps| steps < NUMBERED_MAX)
+        .filter(|&steps| steps < FILES_MAX)
         .ok_or_else(malformed)?;
     let name = |index: u64| {
         let number = first + step * index as i64;

@@ -106,6 +106,11 @@ fn slices_may_be_files_of_their_own() {
         (list(&raw[1..]), "it names 4 data files"),
         ("LIST".to_owned(), "it names 0 data files"),
         ("LIST 4".to_owned(), "`data file` is `LIST 4`"),
+        ("LIST all".to_owned(), "`data file` is `LIST all`"),
+        (
+            list(&["s01.raw", "s01.raw", "s07.raw", "s10.raw", "s13.raw"]),
+            "it names the data file `s01.raw` several times",
+        ),
         ("LIST 0".to_owned(), "`data file` is `LIST 0`"),
         ("s%s.raw 1 5 1".to_owned(), "`data file` is `s%s.raw 1 5 1`"),
         ("s%d.raw 1 999999999999 1".to_owned(), "`data file` is"),

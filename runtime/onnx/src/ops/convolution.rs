@@ -104,6 +104,9 @@ impl Convolution {
     }
 }
 
+/// Most axes of an image, batch and channels included.
+const MAX_RANK: usize = 5;
+
 /// `[N, C, ...]` and weights, with an optional bias `[M]` → `[N, M, ...]`; see [`WindowAxis`].
 pub(super) fn shapes(
     node: &OperatorNode<'_>,
@@ -112,6 +115,10 @@ pub(super) fn shapes(
     node.required(0, "first input")?;
     let weight = node.required(1, "weights")?;
     let x = node.image()?;
+    if x.rank() > MAX_RANK {
+        // ONNX Runtime copies the input once for each voxel of such a kernel.
+        return Err(node.rank("input", x, format!("3 to {MAX_RANK}")));
+    }
     if weight.rank() != x.rank() {
         return Err(node.rank("weight", weight, x.rank().to_string()));
     }

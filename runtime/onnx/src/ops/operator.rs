@@ -12,6 +12,9 @@ use crate::shape::SymbolicShape;
 /// Shapes of a node's outputs, by the definition of its operator.
 pub(crate) type ShapeRule = fn(&OperatorNode<'_>) -> Result<Vec<SymbolicShape>, CheckError>;
 
+/// Working memory of a node in elements, by the shapes of its inputs; absent ones are empty.
+pub(crate) type WorkingMemory = fn(&[&[u64]]) -> u64;
+
 /// Most inputs of a concatenation, and most outputs of a split.
 pub(super) const MANY: usize = 256;
 
@@ -37,6 +40,8 @@ pub struct Operator {
     pub in_place: bool,
     /// Working memory of ONNX Runtime's kernels besides inputs and outputs, in copies of the largest input or output.
     pub copies: u64,
+    /// The matrix of columns of ONNX Runtime's kernel on a processor, if it has one.
+    pub(crate) working: WorkingMemory,
     /// Which inputs become 16-bit floats in a network of these; none if the operator is not safe in them: quotients,
     /// powers and the like overflow, or ONNX Runtime has no kernel that sums in 32 bits.
     pub half: Option<HalfInputs>,
@@ -87,6 +92,7 @@ impl Operator {
             keeps_axes: true,
             in_place: false,
             copies: 0,
+            working: |_| 0,
             half: None,
             user: User::Foreign,
         }

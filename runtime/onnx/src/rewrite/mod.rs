@@ -1,5 +1,6 @@
 //! The rewrites, one per file.
 
+mod batch_norm;
 mod fix_batch;
 mod half;
 mod norm_relu;

@@ -165,7 +165,7 @@ fn shapes_follow_the_definitions_of_the_operators() {
             .to_owned();
         let network = OnnxModel::load(giving(model.clone(), &sizes).encode_to_vec());
         let network = network.unwrap_or_else(|error| panic!("{operator}: {error}"));
-        assert!(network.activation_bytes(2, 4).unwrap() > 0);
+        assert!(network.activation_bytes(2, 4, true).unwrap() > 0);
         let mut other = sizes;
         other[3] += 1;
         let error = OnnxModel::load(giving(model, &other).encode_to_vec());
@@ -295,7 +295,7 @@ fn concatenations_grow_along_one_axis() {
         .push("up".into());
     let network = OnnxModel::load(giving(model.clone(), &[4, 4, 6, 8]).encode_to_vec()).unwrap();
     // Two volumes of 2 channels, and that of 4.
-    assert!(network.activation_bytes(1, 4).unwrap() >= (2 + 2 + 4) * 4 * 6 * 8 * 4);
+    assert!(network.activation_bytes(1, 4, true).unwrap() >= (2 + 2 + 4) * 4 * 6 * 8 * 4);
     graph(&mut model).node.last_mut().unwrap().attribute[0].i = Some(5);
     assert!(matches!(
         OnnxModel::load(model.encode_to_vec()),

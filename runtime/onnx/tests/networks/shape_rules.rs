@@ -122,7 +122,9 @@ impl Case {
             .unwrap_or_else(|error| panic!("{}: {error}", self.operator));
         let elements = |sizes: &[usize]| sizes.iter().product::<usize>() as u64;
         let least = outputs.iter().map(|sizes| elements(sizes)).sum::<u64>();
-        assert!(network.activation_bytes(3, 4).unwrap() >= 3 * 4 * least.max(elements(&self.x)));
+        assert!(
+            network.activation_bytes(3, 4, true).unwrap() >= 3 * 4 * least.max(elements(&self.x))
+        );
         let mut other = outputs[0].to_vec();
         match other.last_mut() {
             Some(last) => *last += 1,
