@@ -16,7 +16,7 @@ use crate::segmentation::MAX_PENDING_BATCHES;
 
 /// Bytes that ONNX Runtime's arena holds for each byte of activations: it grows by doubling, and keeps the separate
 /// allocations of a first run besides the one block of later runs.
-const ARENA_FACTOR: u64 = 3;
+pub const ARENA_FACTOR: u64 = 3;
 /// Memory of ONNX Runtime's kernels in bytes, mostly columns of unrolled convolutions.
 const KERNEL_BYTES: u64 = 16 << 20;
 
