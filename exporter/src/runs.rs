@@ -133,11 +133,7 @@ fn check_names(runs: &[Run]) -> Result<(), RunsError> {
             let run = name.clone();
             return Err(RunsError::Misnamed { run, found });
         }
-        let Some(first) = known.insert(&record.weights.sha256, run) else {
-            continue;
-        };
-        let again = first.record.fold == record.fold && first.record.score != record.score;
-        if !again {
+        if let Some(first) = known.insert(&record.weights.sha256, run) {
             return Err(RunsError::SameWeights {
                 first: first.name.clone(),
                 second: name.clone(),

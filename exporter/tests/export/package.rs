@@ -5,7 +5,7 @@ use std::path::Path;
 
 use crate::support::{network, runtime};
 use crate::work_dir::{
-    WINDOW, destination, network_config, plan, work_dir, write_named_run, write_run,
+    DICE, WINDOW, destination, network_config, plan, work_dir, write_named_run, write_run,
 };
 use tempfile::TempDir;
 use vesal_bundle::manifest::{MemberProvenance, SelectionRule};
@@ -183,7 +183,7 @@ fn files_that_changed_after_training_are_refused() {
 /// A finished run of another algorithm, with a deploy plan of its own.
 fn write_run_under(root: &Path, fold: usize, plan: &[u8]) {
     let id = RunId::new("segresnet2d", fold);
-    write_named_run(root, &id.to_string(), fold, 0.75);
+    write_named_run(root, &id.to_string(), fold, DICE);
     fs::create_dir(root.join(&id.algorithm)).unwrap();
     fs::write(root.join("segresnet2d/deploy_plan.json"), plan).unwrap();
     let run = root.join(id.to_string());

@@ -48,29 +48,16 @@ impl GraphBuilder {
     ///
     /// **Shapes**: `values` in C order, as many as the product of `shape`.
     pub fn initializer(&mut self, name: &str, shape: &[usize], values: &[f32]) {
-        let bytes = values.iter().flat_map(|value| value.to_le_bytes());
-        self.tensor(name, shape, TensorDataType::Float, bytes.collect());
+        let weight = TensorProto::of_floats(name, shape, values);
+        self.graph.initializer.push(weight);
     }
 
     /// Adds a vector of constant integers, such as a shape or indices.
     pub fn integers(&mut self, name: &str, values: &[i64]) {
         let bytes = values.iter().flat_map(|value| value.to_le_bytes());
-        self.tensor(
-            name,
-            &[values.len()],
-            TensorDataType::Int64,
-            bytes.collect(),
-        );
-    }
-
-    fn tensor(&mut self, name: &str, shape: &[usize], data_type: TensorDataType, bytes: Vec<u8>) {
-        self.graph.initializer.push(TensorProto {
-            dims: shape.iter().map(|&size| size as i64).collect(),
-            data_type: Some(data_type as i32),
-            name: Some(name.into()),
-            raw_data: Some(bytes.into()),
-            ..Default::default()
-        });
+        let shape = [values.len()];
+        let integers = TensorProto::constant(name, &shape, TensorDataType::Int64, bytes.collect());
+        self.graph.initializer.push(integers);
     }
 
     /// Adds an operator with one output.

@@ -151,13 +151,9 @@ pub struct Spread<T, F = T> {
     pub stdev: F,
     /// The four percentiles below.
     pub percentile: [T; 4],
-    /// 0.5th percentile.
     pub percentile_00_5: T,
-    /// 10th percentile.
     pub percentile_10_0: T,
-    /// 90th percentile.
     pub percentile_90_0: T,
-    /// 99.5th percentile.
     pub percentile_99_5: T,
 }
 
@@ -208,13 +204,9 @@ pub struct IntensityStats {
     /// The four percentiles below; `None` in averages over cases.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub percentile: Option<[f64; 4]>,
-    /// 0.5th percentile.
     pub percentile_00_5: f64,
-    /// 10th percentile.
     pub percentile_10_0: f64,
-    /// 90th percentile.
     pub percentile_90_0: f64,
-    /// 99.5th percentile.
     pub percentile_99_5: f64,
 }
 

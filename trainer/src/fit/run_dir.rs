@@ -57,12 +57,7 @@ pub fn find_resume_state(
         events::remove(run_dir).map_err(io(run_dir))?;
         return Ok(None);
     };
-    if let Some(difference) = difference(&checkpoint.identity, identity) {
-        return Err(FitError::OtherRun {
-            run_dir: run_dir.to_owned(),
-            difference,
-        });
-    }
+    require_same(run_dir, &checkpoint.identity, identity)?;
     let weights: Option<WeightsHead> = tensor_file::read_head(&run_dir.join(WEIGHTS_FILE))?;
     let best = weights
         .filter(|head| head.identity == *identity)
@@ -82,13 +77,7 @@ pub fn check_identity(run_dir: &Path, expected: &Identity) -> Result<(), FitErro
         let checkpoint: Option<CheckpointHead> = tensor_file::read_head(&path)?;
         checkpoint.map(|head| head.identity)
     };
-    match found.and_then(|found| difference(&found, expected)) {
-        None => Ok(()),
-        Some(difference) => Err(FitError::OtherRun {
-            run_dir: run_dir.to_owned(),
-            difference,
-        }),
-    }
+    found.map_or(Ok(()), |found| require_same(run_dir, &found, expected))
 }
 
 /// The score of a finished run in a locked directory; its checkpoint may be absent.
@@ -102,13 +91,8 @@ pub fn find_finished(run_dir: &Path, identity: &Identity) -> Result<Option<Score
     let Some(weights) = weights else {
         return Ok(None);
     };
-    match difference(&weights.identity, identity) {
-        None => Ok(Some(weights.score)),
-        Some(difference) => Err(FitError::OtherRun {
-            run_dir: run_dir.to_owned(),
-            difference,
-        }),
-    }
+    require_same(run_dir, &weights.identity, identity)?;
+    Ok(Some(weights.score))
 }
 
 /// The scores of a run's best weights on each case that it held out, for finished and unfinished runs; `None` where
@@ -183,6 +167,15 @@ fn remove_parts(run_dir: &Path) -> std::io::Result<()> {
         }
     }
     Ok(())
+}
+
+fn require_same(run_dir: &Path, found: &Identity, expected: &Identity) -> Result<(), FitError> {
+    difference(found, expected).map_or(Ok(()), |difference| {
+        Err(FitError::OtherRun {
+            run_dir: run_dir.to_owned(),
+            difference,
+        })
+    })
 }
 
 /// The part in which two trainings differ; `None` where they are the same.

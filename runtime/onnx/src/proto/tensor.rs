@@ -50,6 +50,28 @@ pub struct TensorProto {
 }
 
 impl TensorProto {
+    /// A constant of these elements, little-endian in C order.
+    pub fn constant(
+        name: &str,
+        shape: &[usize],
+        data_type: TensorDataType,
+        bytes: Vec<u8>,
+    ) -> Self {
+        Self {
+            dims: shape.iter().map(|&size| size as i64).collect(),
+            data_type: Some(data_type as i32),
+            name: Some(name.into()),
+            raw_data: Some(bytes.into()),
+            ..Self::default()
+        }
+    }
+
+    /// A constant of 32-bit floats in C order.
+    pub fn of_floats(name: &str, shape: &[usize], values: &[f32]) -> Self {
+        let bytes = values.iter().flat_map(|value| value.to_le_bytes());
+        Self::constant(name, shape, TensorDataType::Float, bytes.collect())
+    }
+
     /// Number of fields with elements; more than one is contradictory.
     pub fn places(&self) -> usize {
         [

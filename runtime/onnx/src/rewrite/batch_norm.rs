@@ -5,11 +5,11 @@ use std::collections::HashSet;
 use crate::domain::is_default_domain;
 use crate::inference::shapes;
 use crate::model::OnnxModel;
-use crate::proto::{GraphProto, NodeProto, TensorDataType, TensorProto};
+use crate::ops;
+use crate::proto::{GraphProto, NodeProto, TensorProto};
 use crate::rewrite_error::RewriteError;
 
-/// Added to the variance where a node does not say what.
-const EPSILON: f32 = 1e-5;
+const OPERATOR: &str = "BatchNormalization";
 
 impl OnnxModel {
     /// Replaces batch normalizations by the products and sums that they are at inference.
@@ -84,9 +84,8 @@ fn scale(graph: &mut GraphProto) -> Result<(), RewriteError> {
             summand: b,
         } = scaled.affine;
         for (name, values) in [(factor, a), (summand, b)] {
-            graph
-                .initializer
-                .push(by_channel(name, &values, scaled.axes));
+            let constant = by_channel(&name, &values, scaled.axes);
+            graph.initializer.push(constant);
         }
     }
     let used: HashSet<String> = {
@@ -101,22 +100,20 @@ fn scale(graph: &mut GraphProto) -> Result<(), RewriteError> {
 /// What a node does to each channel; none of a node that is no batch normalization, or has parameters that are not
 /// constant.
 fn affine(graph: &GraphProto, node: &NodeProto) -> Result<Option<Affine>, RewriteError> {
-    let is_norm = node.op_type.as_deref() == Some("BatchNormalization")
-        && is_default_domain(node.domain.as_deref());
+    let is_norm =
+        node.op_type.as_deref() == Some(OPERATOR) && is_default_domain(node.domain.as_deref());
+    let Some(operator) = ops::find(OPERATOR).filter(|_| is_norm) else {
+        return Ok(None);
+    };
     let ([_, parameters @ ..], [_]) = (&node.input[..], &node.output[..]) else {
         return Ok(None);
     };
     let weights: Option<Vec<_>> = parameters.iter().map(|name| graph.weight(name)).collect();
-    let weights = weights.filter(|_| is_norm);
     let Some([scale, bias, mean, variance]) = weights.as_deref() else {
         return Ok(None);
     };
-    let epsilon = node
-        .attribute
-        .iter()
-        .find(|attribute| attribute.name.as_deref() == Some("epsilon"))
-        .and_then(|attribute| attribute.f)
-        .unwrap_or(EPSILON);
+    let epsilon = operator.node("", node, &[]).float("epsilon");
+    let epsilon = epsilon.unwrap_or_default();
     let deviations = variance.floats()?.into_iter();
     let deviations = deviations.map(|variance| f64::from(variance) + f64::from(epsilon));
     let (scale, bias, mean) = (scale.floats()?, bias.floats()?, mean.floats()?);
@@ -131,20 +128,10 @@ fn affine(graph: &GraphProto, node: &NodeProto) -> Result<Option<Affine>, Rewrit
 }
 
 /// A constant that differs along the axis of channels, the second.
-fn by_channel(name: String, values: &[f32], axes: usize) -> TensorProto {
-    let mut dims = vec![1; axes.saturating_sub(1)];
-    if let Some(channels) = dims.first_mut() {
-        *channels = values.len() as i64;
+fn by_channel(name: &str, values: &[f32], axes: usize) -> TensorProto {
+    let mut shape = vec![1; axes.saturating_sub(1)];
+    if let Some(channels) = shape.first_mut() {
+        *channels = values.len();
     }
-    let bytes: Vec<u8> = values
-        .iter()
-        .flat_map(|value| value.to_le_bytes())
-        .collect();
-    TensorProto {
-        dims,
-        data_type: Some(TensorDataType::Float as i32),
-        name: Some(name),
-        raw_data: Some(bytes.into()),
-        ..Default::default()
-    }
+    TensorProto::of_floats(name, &shape, values)
 }

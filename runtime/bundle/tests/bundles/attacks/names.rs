@@ -25,24 +25,19 @@ fn rename_member(manifest: &mut Value, name: &str) {
     manifest["members"][1]["file"] = json!(name);
 }
 
+fn assert_refused(name: &str, rule: PathRule) {
+    let error = open_with(|manifest| rename_member(manifest, name));
+    assert_eq!(broken_path_rule(&error), Some(rule), "{name}: {error:?}");
+}
+
 #[test]
 fn path_traversal() {
-    let error = open_with(|manifest| rename_member(manifest, "members/../../model.onnx"));
-    assert_eq!(
-        broken_path_rule(&error),
-        Some(PathRule::Climbs),
-        "{error:?}"
-    );
+    assert_refused("members/../../model.onnx", PathRule::Climbs);
 }
 
 #[test]
 fn absolute_path() {
-    let error = open_with(|manifest| rename_member(manifest, "/etc/passwd"));
-    assert_eq!(
-        broken_path_rule(&error),
-        Some(PathRule::Absolute),
-        "{error:?}"
-    );
+    assert_refused("/etc/passwd", PathRule::Absolute);
 }
 
 #[test]
@@ -52,19 +47,9 @@ fn external_names() {
         "\\\\server\\share\\model.onnx",
         "file:model.onnx",
     ] {
-        let error = open_with(|manifest| rename_member(manifest, name));
-        assert_eq!(
-            broken_path_rule(&error),
-            Some(PathRule::Character),
-            "{error:?}"
-        );
+        assert_refused(name, PathRule::Character);
     }
-    let error = open_with(|manifest| rename_member(manifest, "members/NUL"));
-    assert_eq!(
-        broken_path_rule(&error),
-        Some(PathRule::Device),
-        "{error:?}"
-    );
+    assert_refused("members/NUL", PathRule::Device);
 }
 
 #[test]
