@@ -13,7 +13,7 @@ pub mod segresnet;
 pub mod segresnet2d;
 
 pub use algorithm::{Algorithm, NetworkSize};
-pub use recipe::{Loss, Optimizer, Recipe};
+pub use recipe::{EarlyStopping, Loss, Optimizer, Recipe};
 
 use std::fmt;
 

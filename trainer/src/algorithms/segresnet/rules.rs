@@ -175,6 +175,7 @@ pub(crate) fn training(
         num_steps_per_image,
         crop_mode,
         num_epochs,
+        epochs_per_round: 1,
         num_epochs_per_validation: decisions.optional(
             &registry::NUM_EPOCHS_PER_VALIDATION,
             overrides.num_epochs_per_validation,
