@@ -4,6 +4,7 @@
 //! registry of [`NetworkConfig`].
 
 mod config;
+mod dints;
 mod error;
 mod family;
 mod residual_unet;
@@ -12,6 +13,10 @@ mod segresnet_ds;
 mod shapes;
 
 pub use config::NetworkConfig;
+pub use dints::{
+    CellOperation, CellPath, CellRate, CodeRow, DintsArchitecture, DintsArchitectureError,
+    DintsCell, DintsCodes, DintsConfig,
+};
 pub use error::{ArchitectureError, ConfigError};
 pub use family::{Activations, Family};
 pub use residual_unet::{ResidualUNetConfig, kernel_for_scale};
