@@ -105,6 +105,20 @@ pub enum ArchitectureError {
         found: usize,
         family: &'static str,
     },
+    /// More channels than a network may have.
+    #[error("the weights have {found:?} channels of input, output and stem, expected 1 to 4096")]
+    Channels { found: Vec<usize> },
+    /// A cell whose convolution is none of the search space.
+    #[error(
+        "tensor `{tensor}` has a kernel of {found:?} voxels, expected [3, 3, 3], or 1 along one axis"
+    )]
+    CellKernel { tensor: String, found: [usize; 3] },
+    /// Cells without tensors that no architecture known here explains.
+    #[error(
+        "the weights do not tell the architecture of the {family}: it is not that of Auto3DSeg's template, and cells \
+         that pass their input on have no weights"
+    )]
+    Untold { family: &'static str },
     /// The description contradicts the tensors.
     #[error("the network's description has {field} {described}, its weights have {found}")]
     Contradiction {
@@ -112,4 +126,16 @@ pub enum ArchitectureError {
         described: String,
         found: String,
     },
+}
+
+impl ArchitectureError {
+    pub fn hint(&self) -> Option<&'static str> {
+        match self {
+            Self::Untold { .. } => Some(
+                "state the architecture that the search wrote: the matrices `node_a`, `code_a` and `code_c` of its \
+                 `search_code_*.pt` as JSON, see docs/importing.md",
+            ),
+            _ => None,
+        }
+    }
 }

@@ -53,6 +53,16 @@ pub trait Family: Sized {
     /// Hyperparameters inferred from the shapes of a state dict, by name: configurations with the same values have the
     /// same tensors.
     fn facts(&self) -> Vec<(&'static str, String)>;
+
+    /// Facts of the network that a state dict belongs to. What shapes do not tell is taken to be as described here.
+    ///
+    /// **Errors**: as [`infer`](Self::infer).
+    fn facts_of(
+        &self,
+        shapes: &Shapes<'_>,
+    ) -> Result<Vec<(&'static str, String)>, ArchitectureError> {
+        Ok(Self::infer(shapes)?.facts())
+    }
 }
 
 /// Checks that every axis of a window is a multiple.

@@ -4,6 +4,7 @@
 //! registry of [`NetworkConfig`].
 
 mod config;
+mod dints;
 mod error;
 mod family;
 mod residual_unet;
@@ -13,6 +14,10 @@ mod shapes;
 mod swinunetr;
 
 pub use config::NetworkConfig;
+pub use dints::{
+    CellOperation, CellPath, CellRate, CodeRow, DintsArchitecture, DintsArchitectureError,
+    DintsCell, DintsCodes, DintsConfig,
+};
 pub use error::{ArchitectureError, ConfigError, WindowSizeError};
 pub use family::{Activations, Family};
 pub use residual_unet::{ResidualUNetConfig, kernel_for_scale};
