@@ -8,9 +8,11 @@
 //! [`augment`](crate::augment) and [`schedule`](crate::schedule).
 
 mod algorithm;
+pub mod dints;
 mod recipe;
 pub mod segresnet;
 pub mod segresnet2d;
+pub mod swinunetr;
 
 pub use algorithm::{Algorithm, NetworkSize};
 pub use recipe::{EarlyStopping, Loss, Optimizer, Recipe};

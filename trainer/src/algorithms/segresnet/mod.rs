@@ -17,8 +17,8 @@ use super::recipe::{EarlyStopping, Loss, Optimizer, Recipe};
 use crate::analyze::stats::StatsSummary;
 use crate::planner::decision::Decisions;
 use crate::planner::{
-    Budget, PlannerError, PlannerInput, PlannerOutput, deploy_plan, normalizations, output_classes,
-    roi_size, step_memory,
+    Budget, IntensityRules, PlannerError, PlannerInput, PlannerOutput, deploy_plan, normalizations,
+    output_classes, roi_size, step_memory,
 };
 use crate::schedule::{WARMUP_MULTIPLIER, validation_epochs, warmup_cosine};
 use crate::settings::registry;
@@ -89,7 +89,7 @@ fn plan(
         &mut decisions,
         because,
     )?;
-    let normalizations = normalizations(stats, input, &mut decisions)?;
+    let normalizations = normalizations(&IntensityRules::SEGRESNET, stats, input, &mut decisions)?;
     let train = rules::training(
         stats,
         &scaled,
