@@ -10,6 +10,7 @@
 mod algorithm;
 pub mod dints;
 mod recipe;
+mod rounds;
 pub mod segresnet;
 pub mod segresnet2d;
 pub mod swinunetr;
