@@ -7,6 +7,7 @@ use vesal_network::{ConfigError, NetworkConfig};
 
 use crate::families::segresnet_ds::SegResNetDs;
 use crate::families::segresnet2d::SegResNet2d;
+use crate::families::swinunetr::SwinUnetr;
 use crate::ops::NetworkOps;
 use crate::segmentation::{Heads, SegmentationNetwork};
 
@@ -106,4 +107,5 @@ macro_rules! networks {
 networks! {
     SegresnetDs(SegResNetDs),
     Segresnet2d(SegResNet2d),
+    Swinunetr(SwinUnetr),
 }

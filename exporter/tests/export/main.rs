@@ -16,6 +16,7 @@ mod ensembles;
 mod golden_ensemble;
 mod golden_import;
 mod golden_segresnet2d;
+mod golden_swinunetr;
 mod hostile;
 mod import_monai;
 mod operations;

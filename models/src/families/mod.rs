@@ -3,3 +3,4 @@
 
 pub mod segresnet2d;
 pub mod segresnet_ds;
+pub mod swinunetr;

@@ -9,7 +9,7 @@ pub(crate) use residual_unet::{NormArgument, ResidualUNetArguments, name_of};
 use serde_json::Value;
 use vesal_network::NetworkConfig;
 
-use crate::families::{segresnet_ds, segresnet2d};
+use crate::families::{segresnet_ds, segresnet2d, swinunetr};
 
 /// How the arguments of a family's network are told and read.
 struct Description {
@@ -35,6 +35,11 @@ const NETWORKS: &[Description] = &[
         describes: |_| true,
         read: segresnet_ds::monai::read,
     },
+    Description {
+        class: "SwinUNETR",
+        describes: |_| true,
+        read: swinunetr::monai::read,
+    },
 ];
 
 /// Reads the network of a configuration; `None` if it describes none. Without a class name, which Auto3DSeg's template
@@ -58,6 +63,6 @@ pub fn network(config: &Arguments<'_>) -> Result<Option<NetworkConfig>, Argument
     };
     let mut known = NETWORKS.iter();
     let found = known.find(|known| known.class == class && (known.describes)(&network));
-    let found = found.ok_or_else(|| network.unsupported("_target_", "SegResNetDS"))?;
+    let found = found.ok_or_else(|| network.unsupported("_target_", "SegResNetDS or SwinUNETR"))?;
     (found.read)(config, &network).map(Some)
 }

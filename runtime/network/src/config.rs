@@ -7,6 +7,7 @@ use crate::family::{Activations, Family};
 use crate::segresnet_ds::SegResNetDsConfig;
 use crate::segresnet2d::SegResNet2dConfig;
 use crate::shapes::Shapes;
+use crate::swinunetr::SwinUnetrConfig;
 
 /// Declares [`NetworkConfig`] from its families and their keys in files.
 macro_rules! families {
@@ -102,6 +103,7 @@ type Infer = fn(&Shapes<'_>) -> Result<NetworkConfig, ArchitectureError>;
 families! {
     "segresnet_ds" => SegresnetDs(SegResNetDsConfig),
     "segresnet2d" => Segresnet2d(SegResNet2dConfig),
+    "swinunetr" => Swinunetr(SwinUnetrConfig),
 }
 
 impl NetworkConfig {
