@@ -13,7 +13,7 @@ use vesal_network::NetworkConfig;
 use vesal_volume::preprocess::Normalization;
 
 use super::algorithm::Algorithm;
-use super::recipe::{Loss, Optimizer, Recipe};
+use super::recipe::{EarlyStopping, Loss, Optimizer, Recipe};
 use crate::analyze::stats::StatsSummary;
 use crate::planner::decision::Decisions;
 use crate::planner::{
@@ -36,6 +36,7 @@ pub static SEGRESNET: Algorithm = Algorithm {
         loss: Loss::DiceCe { batch: false },
         optimizer: Optimizer::ADAMW,
         centers_outside_regions: true,
+        mixed_cases: 1,
         augment: augmentation::augment,
         learning_rate_factor: |epoch, plan| {
             let (warmup, epochs) = (plan.num_warmup_epochs, plan.num_epochs);
@@ -45,6 +46,7 @@ pub static SEGRESNET: Algorithm = Algorithm {
             let (every, crops) = (plan.num_epochs_per_validation, plan.num_crops_per_image);
             validation_epochs(plan.num_epochs, every, crops)
         },
+        early_stopping: EarlyStopping::Plateau,
     },
 };
 
