@@ -5,8 +5,10 @@ use burn::record::Record;
 use burn::tensor::backend::{AutodiffBackend, Backend};
 use vesal_network::{ConfigError, NetworkConfig};
 
+use crate::families::dints::Dints;
 use crate::families::segresnet_ds::SegResNetDs;
 use crate::families::segresnet2d::SegResNet2d;
+use crate::families::swinunetr::SwinUnetr;
 use crate::ops::NetworkOps;
 use crate::segmentation::{Heads, SegmentationNetwork};
 
@@ -106,4 +108,6 @@ macro_rules! networks {
 networks! {
     SegresnetDs(SegResNetDs),
     Segresnet2d(SegResNet2d),
+    Dints(Dints),
+    Swinunetr(SwinUnetr),
 }

@@ -101,7 +101,9 @@ fn exit(error: &ImportError) -> Exit {
             PlanningError::NoWindow | PlanningError::NoBounds | PlanningError::UnusedBounds => {
                 Exit::Usage
             }
-            PlanningError::Window { .. } | PlanningError::Labels { .. } => Exit::Usage,
+            PlanningError::Window { .. }
+            | PlanningError::SmallWindow(_)
+            | PlanningError::Labels { .. } => Exit::Usage,
             PlanningError::NoSpacing
             | PlanningError::PlanarSpacing
             | PlanningError::Channels { .. } => Exit::Input,

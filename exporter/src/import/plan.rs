@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use thiserror::Error;
 use vesal_bundle::DeployPlan;
 use vesal_bundle::deploy_plan::{Activation, Channel, Label, MAX_WINDOW_SIDE, Modality};
-use vesal_network::NetworkConfig;
+use vesal_network::{NetworkConfig, WindowSizeError};
 use vesal_volume::preprocess::{Normalization, Step};
 use vesal_volume::window::{Blend, Padding, WindowPlan};
 
@@ -71,6 +71,9 @@ pub enum PlanningError {
         /// The required divisor.
         factor: [usize; 3],
     },
+    /// A window that is too small for the network.
+    #[error(transparent)]
+    SmallWindow(WindowSizeError),
     /// The number of names differs from that of classes.
     #[error("{found} labels are named, the network has {expected} {what}")]
     Labels {
@@ -110,6 +113,7 @@ impl PlanningError {
                 let allowed = next.iter().all(|&side| side <= MAX_WINDOW_SIDE);
                 allowed.then(|| format!("`--roi {x},{y},{z}` is the next larger one"))
             }
+            Self::SmallWindow(_) => Some("`--roi X,Y,Z` states a larger one".into()),
             Self::Labels { .. } => {
                 Some("`--labels NAME,...` names every class or region in order".into())
             }
@@ -303,11 +307,12 @@ fn window(
         .ok_or(PlanningError::NoWindow)?;
     let factor = network.shape_factor();
     let fits = (0..3).all(|axis| found[axis] > 0 && found[axis].is_multiple_of(factor[axis]));
-    if fits {
-        Ok(found)
-    } else {
-        Err(PlanningError::Window { found, factor })
+    if !fits {
+        return Err(PlanningError::Window { found, factor });
     }
+    let checked = network.check_window(found);
+    checked.map_err(PlanningError::SmallWindow)?;
+    Ok(found)
 }
 
 fn name_channels(count: usize, modality: Modality) -> Vec<Channel> {

@@ -216,6 +216,17 @@ impl<B: Backend> NetworkOps<B> for Recorder {
         self.operation("Softmax", "softmax", vec![x.name], attributes, x.shape)
     }
 
+    fn position_bias(&mut self, table: &Param<Tensor<B, 2>>, indices: &Indices) -> Recorded {
+        let [_, heads] = table.dims();
+        let tokens = indices.values().len().isqrt();
+        let graph = &mut self.graph;
+        let name = self.initializers.position_bias(graph, table, indices);
+        Recorded {
+            name: self.or_fail(name),
+            shape: Shape::fixed([heads, tokens, tokens]),
+        }
+    }
+
     fn layer_norm(&mut self, module: &LayerNorm<B>, x: Recorded) -> Recorded {
         let operator = "LayerNormalization";
         let channels = module.channels;
@@ -266,6 +277,26 @@ impl<B: Backend> NetworkOps<B> for Recorder {
         ];
         let integers = integers.map(|(input, value)| (input, vec![value as i64]));
         self.with_integers("Slice", "slice", &x, integers, shape)
+    }
+
+    fn subsample(&mut self, x: Recorded, start: usize, step: usize) -> Recorded {
+        let (_, space) = x.shape.volume();
+        let axes = [2, 3, 4];
+        let shape = axes
+            .into_iter()
+            .zip(space)
+            .fold(x.shape.clone(), |shape, (axis, size)| {
+                shape.sliced(axis, &(start..size), step)
+            });
+        let integers = [
+            ("starts", [start; 3]),
+            ("ends", space),
+            ("axes", axes),
+            ("steps", [step; 3]),
+        ];
+        let integers =
+            integers.map(|(input, values)| (input, values.map(|value| value as i64).to_vec()));
+        self.with_integers("Slice", "subsample", &x, integers, shape)
     }
 
     fn concat(&mut self, values: Vec<Recorded>, axis: usize) -> Recorded {

@@ -13,9 +13,11 @@ mod work_dir;
 
 mod checker;
 mod ensembles;
+mod golden_dints;
 mod golden_ensemble;
 mod golden_import;
 mod golden_segresnet2d;
+mod golden_swinunetr;
 mod hostile;
 mod import_monai;
 mod operations;
