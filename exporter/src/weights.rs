@@ -10,8 +10,7 @@ use thiserror::Error;
 use vesal_models::Network;
 use vesal_network::{ArchitectureError, ConfigError, NetworkConfig};
 
-/// Tensors of 32-bit floats by parameter path.
-pub type StateDict = BTreeMap<String, TensorData>;
+pub use vesal_weights::StateDict;
 
 /// Most names that a message lists.
 const LISTED: usize = 5;

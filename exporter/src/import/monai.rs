@@ -10,8 +10,8 @@ use vesal_bundle::manifest::{EnsembleRecord, MemberProvenance};
 use vesal_files::digest;
 use vesal_models::monai::ArgumentsError;
 use vesal_network::{ArchitectureError, ConfigError, NetworkConfig};
+use vesal_weights::{Checkpoint, CheckpointError};
 
-use super::checkpoint::{Checkpoint, CheckpointError};
 use super::plan::{self, ImportOverrides, Planned, PlanningError};
 use super::plans::{Disagreement, FamilyPlans};
 use super::settings::InferenceSettings;
