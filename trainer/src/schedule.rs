@@ -1,4 +1,4 @@
-//! Schedules over epochs: learning rate and validations.
+//! Schedules over epochs, or over rounds of several epochs: learning rate and validations.
 
 use std::f64::consts::{FRAC_PI_2, PI};
 
@@ -62,6 +62,51 @@ pub fn validation_epochs(epochs: usize, every: Option<usize>, crops: usize) -> V
     schedule
 }
 
+/// Factor of the peak learning rate in a round (from 0) out of `total`: it falls by a power of the rounds that are left.
+///
+/// **Definition**: `(1 - round / total)` to the power `power`, and 0 from `total` on.
+///
+/// **Source**: Auto3DSeg dints, `PolynomialLR`, with a total of one more than its rounds.
+///
+/// ```
+/// use vesal_trainer::schedule::polynomial;
+///
+/// assert_eq!(polynomial(0, 41, 0.5), 1.0);
+/// assert!((polynomial(40, 41, 0.5) - (1.0_f64 / 41.0).sqrt()).abs() < 1e-12);
+/// ```
+pub fn polynomial(round: usize, total: usize, power: f64) -> f64 {
+    if round >= total {
+        return 0.0;
+    }
+    (1.0 - round as f64 / total as f64).powf(power)
+}
+
+/// Rounds (from 1, ascending) after which the network is validated, by the progress of the training; always the last
+/// one.
+///
+/// **Definition**: `stages` are pairs of a percentage and an interval, in ascending order. A round that begins when at
+/// most that share of the rounds is done is validated if its number is a multiple of the interval; after the last
+/// percentage, the last interval stays. Without stages, every round is validated.
+///
+/// **Source**: Auto3DSeg swinunetr and dints, `adapt_valid_mode`.
+///
+/// ```
+/// use vesal_trainer::schedule::adaptive_validations;
+///
+/// let rounds = adaptive_validations(10, &[(10, 1), (40, 2), (70, 1)]);
+/// assert_eq!(rounds, [1, 2, 4, 6, 7, 8, 9, 10]);
+/// ```
+pub fn adaptive_validations(rounds: usize, stages: &[(usize, usize)]) -> Vec<usize> {
+    let every = |round: usize| {
+        let reached = |&&(percent, _): &&(usize, usize)| 100 * (round - 1) <= percent * rounds;
+        let stage = stages.iter().find(reached).or(stages.last());
+        stage.map_or(1, |&(_, every)| every.max(1))
+    };
+    (1..=rounds)
+        .filter(|&round| round == rounds || round % every(round) == 0)
+        .collect()
+}
+
 /// Differences of the distinct values of a quarter sine wave from 0 to `epochs`, truncated.
 fn quarter_wave_steps(epochs: usize, fraction: f64) -> Vec<usize> {
     let points = ((fraction * epochs as f64) as usize).max(10);
@@ -110,6 +155,24 @@ mod tests {
     fn a_zero_interval_validates_every_epoch() {
         assert_eq!(validation_epochs(3, Some(0), 1), [1, 2, 3]);
         assert!(validation_epochs(0, None, 1).is_empty());
+    }
+
+    #[test]
+    fn the_interval_of_the_last_stage_stays() {
+        assert_eq!(
+            adaptive_validations(7, &[(20, 1), (50, 3)]),
+            [1, 2, 3, 6, 7]
+        );
+        assert_eq!(adaptive_validations(3, &[(100, 0)]), [1, 2, 3]);
+        assert_eq!(adaptive_validations(2, &[]), [1, 2]);
+        assert!(adaptive_validations(0, &[(10, 1)]).is_empty());
+    }
+
+    #[test]
+    fn a_polynomial_ends_at_zero() {
+        assert_eq!(polynomial(5, 5, 0.5), 0.0);
+        assert_eq!(polynomial(9, 5, 0.5), 0.0);
+        assert_eq!(polynomial(0, 0, 0.5), 0.0);
     }
 
     #[test]

@@ -217,6 +217,9 @@ impl BundleFacts {
                         Normalization::SigmoidRange { low, high } => {
                             format!("sigmoid over {low} to {high}")
                         }
+                        Normalization::ClippedRange { low, high } => {
+                            format!("{low} to {high} as 0 to 1, clipped")
+                        }
                         Normalization::ZScoreNonzero => {
                             "mean 0 and deviation 1 where not zero".into()
                         }

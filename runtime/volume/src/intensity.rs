@@ -17,6 +17,13 @@ pub enum Normalization {
         /// Maps to sigmoid(1).
         high: f32,
     },
+    /// `(x - low) / (high - low)`, clipped to 0 and 1: CT.
+    ClippedRange {
+        /// Maps to 0, like everything below it.
+        low: f32,
+        /// Maps to 1, like everything above it.
+        high: f32,
+    },
     /// Zero mean and unit population deviation over the voxels that are not zero; zeros stay zero: MR.
     ZScoreNonzero,
     /// The same, then `3 tanh(z / 3)`: MR with bright outliers.
@@ -60,6 +67,13 @@ pub enum AppliedNormalization {
         /// Maps to sigmoid(1).
         high: f32,
     },
+    /// `(x - low) / (high - low)`, clipped to 0 and 1.
+    ClippedRange {
+        /// Maps to 0.
+        low: f32,
+        /// Maps to 1.
+        high: f32,
+    },
     /// `(x - mean) / deviation` where x is not zero.
     ZScoreNonzero {
         /// Mean of the voxels that were not zero.
@@ -90,7 +104,7 @@ impl AppliedNormalization {
     /// Turns normalized values back into intensities.
     ///
     /// **Definition**: sigmoid values are taken back by the logit and tanh by its inverse, so their limits become
-    /// infinite. Zeros of a z-score stay zero; a voxel that equaled the mean became zero and stays zero as well.
+    /// infinite; what was clipped becomes the limit of the range that it had exceeded. Zeros of a z-score stay zero; a voxel that equaled the mean became zero and stays zero as well.
     pub fn invert(&self, channel: ArrayViewMut3<'_, f32>) {
         match *self {
             Self::SigmoidRange { low, high } => {
@@ -98,6 +112,7 @@ impl AppliedNormalization {
                     ((p / (1.0 - p)).ln() + 1.0) / 2.0 * (high - low) + low
                 });
             }
+            Self::ClippedRange { low, high } => map(channel, |x| x * (high - low) + low),
             Self::ZScoreNonzero { mean, deviation } => {
                 let (mean, deviation) = (mean as f32, deviation as f32);
                 map(channel, |z| if z == 0.0 { z } else { z * deviation + mean });
@@ -125,8 +140,8 @@ impl AppliedNormalization {
 /// **Errors**: [`IntensityError`] for the wrong number of normalizations or an empty range. The data is then as
 /// before.
 ///
-/// **Source**: MONAI 1.6.1 `NormalizeIntensity(nonzero=True, channel_wise=True)`; Auto3DSeg's SegResNet for CT, PET and
-/// tanh.
+/// **Source**: MONAI 1.6.1 `NormalizeIntensity(nonzero=True, channel_wise=True)` and `ScaleIntensityRange(clip=True)`;
+/// Auto3DSeg's SegResNet for the sigmoid of a range, PET and tanh.
 pub fn normalize(
     data: &mut Array4<f32>,
     channels: &[Normalization],
@@ -150,7 +165,8 @@ pub(crate) fn check_normalizations(
         });
     }
     for (channel, normalization) in channels.iter().enumerate() {
-        if let Normalization::SigmoidRange { low, high } = *normalization
+        if let Normalization::SigmoidRange { low, high } | Normalization::ClippedRange { low, high } =
+            *normalization
             && !(low < high && (high - low).is_finite())
         {
             return Err(IntensityError::Range { channel, low, high });
@@ -167,6 +183,10 @@ fn normalize_channel(
         Normalization::SigmoidRange { low, high } => {
             map(channel, |x| sigmoid(2.0 * (x - low) / (high - low) - 1.0));
             AppliedNormalization::SigmoidRange { low, high }
+        }
+        Normalization::ClippedRange { low, high } => {
+            map(channel, |x| ((x - low) / (high - low)).clamp(0.0, 1.0));
+            AppliedNormalization::ClippedRange { low, high }
         }
         Normalization::ZScoreNonzero => match nonzero_statistics(channel.view()) {
             None => AppliedNormalization::Identity,
@@ -353,6 +373,16 @@ mod tests {
     }
 
     #[test]
+    fn clipped_ranges_come_back_within_their_limits() {
+        let mut data = array![[[[-101.0_f32, -100.0, 0.0, 300.0, 1000.0]]]];
+        let (low, high) = (-100.0, 300.0);
+        let applied = normalize(&mut data, &[Normalization::ClippedRange { low, high }]).unwrap();
+        assert_eq!(data, array![[[[0.0, 0.0, 0.25, 1.0, 1.0]]]]);
+        applied[0].invert(data.index_axis_mut(Axis(0), 0));
+        assert_eq!(data, array![[[[-100.0, -100.0, 0.0, 300.0, 300.0]]]]);
+    }
+
+    #[test]
     fn tanh_levels_off_and_deviations_are_those_of_a_sample() {
         let mut data = array![[[[0.0_f32, 1.0, 3.0, 0.0]]], [[[2.0, 4.0, 6.0, 4.0]]]];
         let channels = [
@@ -428,11 +458,14 @@ mod tests {
                 expected: 1
             }
         );
-        let nan = Normalization::SigmoidRange {
-            low: f32::NAN,
-            high: 1.0,
-        };
-        assert!(normalize(&mut data, &[nan, nan]).is_err());
+        for (low, high) in [(f32::NAN, 1.0), (0.0, f32::INFINITY), (2.0, 1.0)] {
+            for range in [
+                Normalization::SigmoidRange { low, high },
+                Normalization::ClippedRange { low, high },
+            ] {
+                assert!(normalize(&mut data, &[range, range]).is_err(), "{range:?}");
+            }
+        }
         assert!(data.iter().all(|x| *x == 5.0));
     }
 }

@@ -208,6 +208,13 @@ fn a_written_plan_has_exactly_the_schemas_fields() {
     ]);
     conforms(&schema, &schema, &plan).expect("conforms");
     DeployPlan::from_json(&serde_json::to_vec(&plan).expect("JSON")).expect("readable as well");
+    plan["preprocessing"] = json!([
+        {"normalize": {"channels": [{"clipped_range": {"low": -150.0, "high": 250.0}}, "identity"]}},
+        {"crop_foreground": {"threshold": 0.0, "margin": 0}},
+        "orient_ras"
+    ]);
+    conforms(&schema, &schema, &plan).expect("conforms");
+    DeployPlan::from_json(&serde_json::to_vec(&plan).expect("JSON")).expect("readable as well");
     plan["labels"][1]["color"] = json!("red");
     assert!(
         conforms(&schema, &schema, &plan).is_err(),

@@ -272,6 +272,53 @@ mod tests {
     }
 
     #[test]
+    fn normalized_intensities_are_cropped_where_any_channel_exceeds_the_threshold() {
+        let mut volume = blank((2, 6, 6, 6));
+        volume.data.fill(-1000.0);
+        volume.data[[0, 1, 2, 3]] = 50.0;
+        volume.data[[1, 3, 2, 4]] = 101.0;
+        // Below its channel's range, and so not foreground.
+        volume.data[[1, 5, 5, 5]] = 100.0;
+        let steps = [
+            Step::Normalize {
+                channels: vec![
+                    Normalization::ClippedRange {
+                        low: -100.0,
+                        high: 100.0,
+                    },
+                    Normalization::ClippedRange {
+                        low: 100.0,
+                        high: 102.0,
+                    },
+                ],
+            },
+            Step::CropForeground {
+                threshold: 0.0,
+                margin: 0,
+            },
+            Step::OrientRas,
+            Step::Resample {
+                spacing: [1.0; 3],
+                keep: [1.0; 2],
+            },
+        ];
+        let (prepared, transforms) = execute(vec![volume], &steps).unwrap();
+        // Planes of 2 mm, of which two were kept, at 1 mm.
+        assert_eq!(prepared.data.dim(), (2, 3, 1, 3));
+        assert_eq!(prepared.data[[0, 0, 0, 0]], 0.75);
+        assert_eq!(prepared.data[[1, 2, 0, 2]], 0.5);
+        assert_eq!(prepared.data[[1, 2, 0, 1]], 0.25);
+        let outside = transforms
+            .invert_to_labels(
+                Array4::from_elem((2, 3, 1, 3), 0.5).view(),
+                crate::postprocess::Activation::Softmax,
+                &[7, 9],
+            )
+            .unwrap();
+        assert_eq!(outside.data.dim(), (6, 6, 6));
+    }
+
+    #[test]
     fn labels_on_another_grid_are_refused() {
         let (_, transforms) = execute(vec![blank((1, 4, 5, 6))], &[]).unwrap();
         let labels = |shape, affine| LabelMap {

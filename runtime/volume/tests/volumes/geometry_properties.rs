@@ -199,18 +199,20 @@ proptest! {
 
     #[test]
     fn planes_are_restored_to_what_the_whole_gives(
-        affine in affines(), shape in shapes(), spacing in prop::array::uniform3(0.5..3.0_f64), order in 0..6usize, regions in prop::bool::ANY,
+        affine in affines(), shape in shapes(), spacing in prop::array::uniform3(0.5..3.0_f64), order in 0..7usize, regions in prop::bool::ANY,
         at_once in 1..5usize,
     ) {
         let resample = Step::Resample { spacing, keep: [1.0, 1.0] };
         let crop = Step::CropForeground { threshold: 5.0, margin: 1 };
         let normalize = Step::Normalize { channels: vec![Normalization::ZScoreNonzero] };
+        let clip = Step::Normalize { channels: vec![Normalization::ClippedRange { low: 5.0, high: 15.0 }] };
         let steps = match order {
             0 => vec![Step::OrientRas, crop, resample, normalize],
             1 => vec![Step::OrientRas, resample],
             2 => vec![crop, Step::OrientRas, normalize],
             3 => vec![Step::OrientRas, resample, crop],
             4 => vec![resample, Step::OrientRas],
+            5 => vec![clip, Step::CropForeground { threshold: 0.0, margin: 0 }, Step::OrientRas, resample],
             _ => vec![],
         };
         let (_, transforms) = execute(vec![volume(1, shape, affine)], &steps).unwrap();
