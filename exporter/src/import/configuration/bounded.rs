@@ -111,7 +111,11 @@ impl<'de> Visitor<'de> for Bounded<'_> {
                 Value::String(key) => key,
                 Value::Number(key) => key.to_string(),
                 Value::Bool(key) => key.to_string(),
-                _ => return Err(A::Error::custom("it has a key that is neither text nor number")),
+                _ => {
+                    return Err(A::Error::custom(
+                        "it has a key that is neither text nor number",
+                    ));
+                }
             };
             map.insert(key, value);
         }

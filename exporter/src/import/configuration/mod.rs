@@ -93,11 +93,13 @@ impl Configuration {
         Ok(None)
     }
 
-    /// All values, with those references replaced that can be: a configuration has others that concern training alone.
-    pub fn plain(&self) -> Map<String, Value> {
-        let entries = self.root.keys().filter_map(|key| {
-            let value = self.get(key).ok()??;
-            Some((key.clone(), value))
+    /// All values with all references replaced, absent ones left out.
+    ///
+    /// **Errors**: as [`get`](Self::get).
+    pub fn all(&self) -> Result<Map<String, Value>, ConfigurationError> {
+        let entries = self.root.keys().filter_map(|key| match self.get(key) {
+            Ok(value) => Some(Ok((key.clone(), value?))),
+            Err(error) => Some(Err(error)),
         });
         entries.collect()
     }
@@ -173,7 +175,9 @@ fn meaning(text: &str) -> Meaning<'_> {
     let is_key = |key: &str| {
         !key.is_empty()
             && !key.starts_with(['#', ':'])
-            && key.chars().all(|c| c.is_alphanumeric() || matches!(c, '_' | '#' | ':'))
+            && key
+                .chars()
+                .all(|c| c.is_alphanumeric() || matches!(c, '_' | '#' | ':'))
     };
     let reference = |text: &'_ str| text.strip_prefix('@').is_some_and(is_key);
     if reference(text) {

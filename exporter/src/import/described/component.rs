@@ -31,7 +31,9 @@ pub enum ComponentError {
     #[error("the configuration's `{list}` has `{class}`, which a bundle cannot express")]
     Class { list: &'static str, class: String },
     /// An argument, or a value of one, that a plan cannot express.
-    #[error("`{class}` of the configuration's `{list}` has {argument} = {found}, expected {expected}")]
+    #[error(
+        "`{class}` of the configuration's `{list}` has {argument} = {found}, expected {expected}"
+    )]
     Argument {
         list: &'static str,
         class: String,
@@ -40,7 +42,9 @@ pub enum ComponentError {
         expected: &'static str,
     },
     /// Components that are known, but not in this order.
-    #[error("`{class}` of the configuration's `{list}` comes {place}, which a bundle cannot express")]
+    #[error(
+        "`{class}` of the configuration's `{list}` comes {place}, which a bundle cannot express"
+    )]
     Order {
         list: &'static str,
         class: String,
@@ -63,9 +67,7 @@ impl ComponentError {
         | Self::Order { list, .. }
         | Self::Missing { list, .. }) = self;
         match *list {
-            INFERER => {
-                "`--roi X,Y,Z` and `--overlap FRACTION` state the windows in its place"
-            }
+            INFERER => "`--roi X,Y,Z` and `--overlap FRACTION` state the windows in its place",
             POSTPROCESSING => {
                 "`--activation softmax` or `--activation sigmoid` states in its place how classes are told"
             }
@@ -163,7 +165,11 @@ impl<'a> Component<'a> {
     /// **Errors**: [`ComponentError::Argument`].
     pub fn allow(&self, arguments: &[&str]) -> Result<(), ComponentError> {
         let known = |name: &str| HARMLESS.contains(&name) || arguments.contains(&name);
-        match self.map.iter().find(|(name, value)| !known(name) && !value.is_null()) {
+        match self
+            .map
+            .iter()
+            .find(|(name, value)| !known(name) && !value.is_null())
+        {
             None => Ok(()),
             Some((name, _)) => Err(self.wrong(name, "no such argument")),
         }

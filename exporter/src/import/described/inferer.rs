@@ -27,7 +27,9 @@ impl Windows {
     ///
     /// **Source**: MONAI 1.6.1 `SlidingWindowInferer`; its adaptive form differs in where results are kept alone.
     pub fn read(inferer: &Value) -> Result<Self, ComponentError> {
-        let component = inferer.as_object().and_then(|map| Component::new(LIST, map));
+        let component = inferer
+            .as_object()
+            .and_then(|map| Component::new(LIST, map));
         let inferer = component.ok_or_else(|| ComponentError::Form {
             list: LIST,
             found: inferer.to_string().chars().take(80).collect(),
@@ -53,7 +55,11 @@ impl Windows {
             "with_coord",
         ])?;
         inferer.requires("with_coord", false, "false")?;
-        let side = |value: &Value| usize::try_from(value.as_u64()?).ok().filter(|side| *side > 0);
+        let side = |value: &Value| {
+            usize::try_from(value.as_u64()?)
+                .ok()
+                .filter(|side| *side > 0)
+        };
         let size = inferer.get("roi_size").and_then(Value::as_array);
         let size = size.and_then(|sides| sides.iter().map(side).collect::<Option<Vec<_>>>());
         let size: Option<[usize; 3]> = size.and_then(|sides| sides.try_into().ok());

@@ -6,7 +6,6 @@ use vesal_volume::preprocess::Restore;
 
 use super::component::{Component, ComponentError, POSTPROCESSING as LIST};
 
-
 /// How outputs become labels.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Outputs {
@@ -16,6 +15,10 @@ pub(crate) struct Outputs {
 }
 
 impl Outputs {
+    pub fn is_sigmoid(&self) -> bool {
+        self.activation == Activation::Sigmoid
+    }
+
     /// Reads a list of transforms.
     ///
     /// **Definition**: what is interpolated back (`Invertd`) before the activation are logits, after it probabilities.
@@ -64,7 +67,10 @@ impl Outputs {
                 }
                 "AsDiscreted" => {
                     transform.allow(&["argmax", "threshold"])?;
-                    let picks = match (transform.flag("argmax", false)?, transform.number("threshold")?) {
+                    let picks = match (
+                        transform.flag("argmax", false)?,
+                        transform.number("threshold")?,
+                    ) {
                         (true, None) => Activation::Softmax,
                         (false, Some(0.5)) => Activation::Sigmoid,
                         _ => return Err(transform.wrong("argmax", "argmax, or the threshold 0.5")),
@@ -79,16 +85,25 @@ impl Outputs {
         let activation = match (activation, labeled) {
             (Some(activation), Some(labels)) if activation != labels => {
                 let missing = "labels that follow from its activation";
-                return Err(ComponentError::Missing { list: LIST, missing });
+                return Err(ComponentError::Missing {
+                    list: LIST,
+                    missing,
+                });
             }
             // The largest of the logits is the largest of the probabilities.
             (Some(activation), _) | (None, Some(activation @ Activation::Softmax)) => activation,
             _ => {
                 let missing = "`Activationsd`";
-                return Err(ComponentError::Missing { list: LIST, missing });
+                return Err(ComponentError::Missing {
+                    list: LIST,
+                    missing,
+                });
             }
         };
-        Ok(Self { activation, restore })
+        Ok(Self {
+            activation,
+            restore,
+        })
     }
 }
 
@@ -105,20 +120,46 @@ mod tests {
     const SAVE: &str = r#"{"_target_": "SaveImaged", "keys": "pred", "output_dir": "$x"}"#;
 
     fn read(transforms: &[&str]) -> Result<Outputs, ComponentError> {
-        let transforms = transforms.iter().map(|text| serde_json::from_str(text).unwrap());
-        Outputs::read(&json!({"_target_": "Compose", "transforms": transforms.collect::<Vec<Value>>()}))
+        let transforms = transforms
+            .iter()
+            .map(|text| serde_json::from_str(text).unwrap());
+        Outputs::read(
+            &json!({"_target_": "Compose", "transforms": transforms.collect::<Vec<Value>>()}),
+        )
     }
 
     #[test]
     fn the_order_tells_what_is_restored() {
         for (transforms, activation, restore) in [
-            (vec![SOFTMAX, INVERT, ARGMAX, SAVE], Activation::Softmax, Some(Restore::Probabilities)),
-            (vec![INVERT, SOFTMAX, ARGMAX], Activation::Softmax, Some(Restore::Logits)),
-            (vec![INVERT, SIGMOID], Activation::Sigmoid, Some(Restore::Logits)),
-            (vec![INVERT, ARGMAX], Activation::Softmax, Some(Restore::Logits)),
+            (
+                vec![SOFTMAX, INVERT, ARGMAX, SAVE],
+                Activation::Softmax,
+                Some(Restore::Probabilities),
+            ),
+            (
+                vec![INVERT, SOFTMAX, ARGMAX],
+                Activation::Softmax,
+                Some(Restore::Logits),
+            ),
+            (
+                vec![INVERT, SIGMOID],
+                Activation::Sigmoid,
+                Some(Restore::Logits),
+            ),
+            (
+                vec![INVERT, ARGMAX],
+                Activation::Softmax,
+                Some(Restore::Logits),
+            ),
             (vec![SOFTMAX, SAVE], Activation::Softmax, None),
         ] {
-            assert_eq!(read(&transforms), Ok(Outputs { activation, restore }));
+            assert_eq!(
+                read(&transforms),
+                Ok(Outputs {
+                    activation,
+                    restore
+                })
+            );
         }
     }
 
@@ -127,7 +168,8 @@ mod tests {
         let largest = r#"{"_target_": "KeepLargestConnectedComponentd", "keys": "pred"}"#;
         let nearest = r#"{"_target_": "Invertd", "keys": "pred", "orig_keys": "image"}"#;
         let threshold = r#"{"_target_": "AsDiscreted", "keys": "pred", "threshold": 0.3}"#;
-        let both = r#"{"_target_": "Activationsd", "keys": "pred", "softmax": true, "sigmoid": true}"#;
+        let both =
+            r#"{"_target_": "Activationsd", "keys": "pred", "softmax": true, "sigmoid": true}"#;
         let other = r#"{"_target_": "Activationsd", "keys": "pred", "sigmoid": true, "other": "$torch.tanh"}"#;
         for (transforms, named) in [
             (vec![SOFTMAX, largest], "KeepLargestConnectedComponentd"),

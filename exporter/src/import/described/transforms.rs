@@ -115,7 +115,10 @@ fn normalize(normalization: Normalization, channels: usize) -> Step {
 fn orientation(transform: &Component<'_>) -> Result<(), ComponentError> {
     transform.allow(&["axcodes", "as_closest_canonical", "labels"])?;
     let standard = serde_json::json!([["L", "R"], ["P", "A"], ["I", "S"]]);
-    if transform.get("labels").is_some_and(|labels| *labels != standard) {
+    if transform
+        .get("labels")
+        .is_some_and(|labels| *labels != standard)
+    {
         return Err(transform.wrong("labels", "those of RAS"));
     }
     let canonical = transform.flag("as_closest_canonical", false)?;
@@ -131,7 +134,8 @@ fn turn_first(steps: &mut Vec<Step>, transform: &Component<'_>) -> Result<(), Co
     if steps.contains(&Step::OrientRas) {
         return Ok(());
     }
-    let commutes = |step: &Step| matches!(step, Step::CropForeground { .. } | Step::Normalize { .. });
+    let commutes =
+        |step: &Step| matches!(step, Step::CropForeground { .. } | Step::Normalize { .. });
     if steps.iter().all(commutes) {
         steps.insert(0, Step::OrientRas);
         Ok(())
@@ -157,7 +161,8 @@ fn resampling(transform: &Component<'_>) -> Result<Step, ComponentError> {
     transform.requires("diagonal", false, "false")?;
     transform.requires("scale_extent", false, "false")?;
     let pixdim = transform.get("pixdim").and_then(Value::as_array);
-    let pixdim = pixdim.and_then(|sizes| sizes.iter().map(Value::as_f64).collect::<Option<Vec<_>>>());
+    let pixdim =
+        pixdim.and_then(|sizes| sizes.iter().map(Value::as_f64).collect::<Option<Vec<_>>>());
     let spacing: Option<[f64; 3]> = pixdim.and_then(|sizes| sizes.try_into().ok());
     match spacing {
         Some(spacing) if spacing.iter().all(|mm| *mm > 0.) => Ok(Step::Resample {

@@ -78,14 +78,26 @@ fn changed(place: &[usize], arguments: Value) -> ComponentError {
 #[test]
 fn what_a_plan_cannot_express_is_refused_by_name() {
     for (place, arguments, expected) in [
-        (&[0][..], json!({"keys": ["image", "image2"]}), "one name of images"),
+        (
+            &[0][..],
+            json!({"keys": ["image", "image2"]}),
+            "one name of images",
+        ),
         (&[1], json!({"channel_dim": 3}), "channel_dim"),
         (&[2, 0], json!({"b_min": -1.0}), "b_min"),
         (&[2, 0], json!({"clip": false}), "clip"),
         (&[2, 0], json!({"a_min": "$np.min(x)"}), "a_min"),
         (&[2, 0], json!({"a_min": 400}), "a_max"),
-        (&[2, 1], json!({"select_fn": "$lambda x: x > 1"}), "select_fn"),
-        (&[2, 1], json!({"margin": 5, "allow_smaller": false}), "allow_smaller"),
+        (
+            &[2, 1],
+            json!({"select_fn": "$lambda x: x > 1"}),
+            "select_fn",
+        ),
+        (
+            &[2, 1],
+            json!({"margin": 5, "allow_smaller": false}),
+            "allow_smaller",
+        ),
         (&[2, 1], json!({"source_key": "label"}), "source_key"),
         (&[2, 1], json!({"k_divisible": [32, 32, 32]}), "k_divisible"),
         (&[3], json!({"axcodes": "LPS"}), "axcodes"),
@@ -96,8 +108,16 @@ fn what_a_plan_cannot_express_is_refused_by_name() {
         (&[4], json!({"padding_mode": "zeros"}), "padding_mode"),
         (&[4], json!({"min_pixdim": [0.5, 0.5, 0.5]}), "min_pixdim"),
         (&[5], json!({"dtype": "$torch.uint8"}), "dtype"),
-        (&[5], json!({"_target_": "Lambdad", "func": "$lambda x: x"}), "Lambdad"),
-        (&[5], json!({"_target_": "Orientationd", "dtype": null, "axcodes": "RAS", "_disabled_": 1}), "_disabled_"),
+        (
+            &[5],
+            json!({"_target_": "Lambdad", "func": "$lambda x: x"}),
+            "Lambdad",
+        ),
+        (
+            &[5],
+            json!({"_target_": "Orientationd", "dtype": null, "axcodes": "RAS", "_disabled_": 1}),
+            "_disabled_",
+        ),
     ] {
         let error = changed(place, arguments);
         assert!(error.to_string().contains(expected), "{error}");
@@ -112,7 +132,10 @@ fn what_a_plan_cannot_express_is_refused_by_name() {
     for (list, expected) in [
         (json!([]), "LoadImaged"),
         (json!([7]), "no component"),
-        (json!([{"_target_": "Orientationd", "keys": "image"}]), "before `LoadImaged`"),
+        (
+            json!([{"_target_": "Orientationd", "keys": "image"}]),
+            "before `LoadImaged`",
+        ),
         (
             json!([
                 {"_target_": "LoadImaged", "keys": "image"},
