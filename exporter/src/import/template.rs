@@ -62,8 +62,7 @@ impl Template {
 /// Preprocessing of Auto3DSeg's swinunetr and dints: CT is clipped to its range, which crops what lies below it; other images
 /// become z-scores as they are.
 ///
-/// **Source**: Auto3DSeg's templates, `transforms_infer.yaml`; turning to RAS, which comes later there, commutes with crop and
-/// normalization.
+/// **Source**: Auto3DSeg's templates, `transforms_infer.yaml`.
 pub(super) fn uniform_steps(
     modality: Modality,
     bounds: Option<[f32; 2]>,
@@ -86,6 +85,6 @@ pub(super) fn uniform_steps(
         spacing,
         keep: NO_KEPT_SPACINGS,
     };
-    let steps = [Step::OrientRas, normalize].into_iter().chain(crop);
-    Some(steps.chain([resample]).collect())
+    let steps = std::iter::once(normalize).chain(crop);
+    Some(steps.chain([Step::OrientRas, resample]).collect())
 }

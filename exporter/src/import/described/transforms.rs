@@ -18,8 +18,7 @@ pub(crate) struct Preparation {
 impl Preparation {
     /// Reads a list of transforms for images of this many channels.
     ///
-    /// **Definition**: a transform is expressed exactly or refused. Turning to RAS comes first, whatever its place among crops
-    /// and normalizations: these commute with it.
+    /// **Definition**: a transform is expressed exactly, in its place, or refused.
     ///
     /// **Errors**: [`ComponentError`] for the first transform that a plan cannot express.
     ///
@@ -71,7 +70,7 @@ impl Preparation {
                 }
                 "Orientationd" => {
                     orientation(&transform)?;
-                    turn_first(&mut steps, &transform)?;
+                    steps.push(Step::OrientRas);
                 }
                 "Spacingd" => steps.push(resampling(&transform)?),
                 "CropForegroundd" => steps.push(crop(&transform, image)?),
@@ -126,21 +125,6 @@ fn orientation(transform: &Component<'_>) -> Result<(), ComponentError> {
         Ok(())
     } else {
         Err(transform.wrong("axcodes", "RAS"))
-    }
-}
-
-/// Puts the turn to RAS before steps that commute with it.
-fn turn_first(steps: &mut Vec<Step>, transform: &Component<'_>) -> Result<(), ComponentError> {
-    if steps.contains(&Step::OrientRas) {
-        return Ok(());
-    }
-    let commutes =
-        |step: &Step| matches!(step, Step::CropForeground { .. } | Step::Normalize { .. });
-    if steps.iter().all(commutes) {
-        steps.insert(0, Step::OrientRas);
-        Ok(())
-    } else {
-        Err(transform.misplaced("after `Spacingd`"))
     }
 }
 
