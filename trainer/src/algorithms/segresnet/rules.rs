@@ -194,6 +194,7 @@ pub(crate) fn training(
         ema_decay,
         early_stopping_fraction,
         stop_on_lowacc,
+        init_weights: None,
     }
 }
 
