@@ -12,5 +12,6 @@ mod fit;
 mod golden_losses;
 mod golden_segresnet2d;
 mod history;
+mod initial_weights;
 mod stages;
 mod training_controls;
