@@ -17,6 +17,7 @@ mod golden_ensemble;
 mod golden_import;
 mod golden_segresnet2d;
 mod hostile;
+mod import_folders;
 mod import_monai;
 mod operations;
 mod package;
