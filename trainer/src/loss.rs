@@ -1,7 +1,10 @@
-//! Training loss: Dice plus cross entropy of every output with deep supervision.
+//! Training loss: Dice plus cross entropy or focal loss of every output, with deep supervision where there are several.
 
+mod focal;
+mod masks;
 mod regions;
 
+pub use focal::{class_dice_focal, region_dice_focal};
 pub use regions::region_dice_ce;
 
 use burn::tensor::{Int, Tensor};
@@ -28,8 +31,8 @@ pub struct Objective {
 /// **Shapes**: logits `[N, X, Y, Z, K]`, finest first; class indices, or regions as bits, `[N, X, Y, Z]` at the finest
 /// shape.
 ///
-/// **Definition**: [`dice_ce`] of every output, [`weighted_dice_ce`] where classes have weights, or [`region_dice_ce`]
-/// for regions; computed per case, or over the batch as if it were one case. The weights of levels are `max(0.5^level,
+/// **Definition**: of every output, [`dice_ce`], [`weighted_dice_ce`] where classes have weights, or [`region_dice_ce`] for
+/// regions; or [`class_dice_focal`], [`region_dice_focal`] for regions; computed per case, or over the batch as if it were one case. The weights of levels are `max(0.5^level,
 /// 0.0625)`, not normalized.
 ///
 /// **Source**: MONAI 1.6.1 `DeepSupervisionLoss`.
@@ -39,8 +42,7 @@ pub fn deep_supervision<B: DifferentiableOps>(
     objective: &Objective,
 ) -> Tensor<B, 1> {
     let device = classes.device();
-    let Loss::DiceCe { batch } = objective.loss;
-    let class_weights = objective.class_weights.as_deref();
+    let batch = objective.loss.joins_cases();
     let [n, x, y, z] = classes.dims();
     let classes = match batch {
         true => classes.reshape([1, n * x, y, z]),
@@ -55,17 +57,28 @@ pub fn deep_supervision<B: DifferentiableOps>(
                 false => logits,
             };
             let weight = 0.5f64.powi(level as i32).max(LEAST_WEIGHT);
-            let loss = match (objective.activation, class_weights) {
-                (Activation::Sigmoid, weights) => region_dice_ce(logits, classes.clone(), weights),
-                (Activation::Softmax, None) => dice_ce(logits, classes.clone()),
-                (Activation::Softmax, Some(weights)) => {
-                    weighted_dice_ce(logits, classes.clone(), weights)
-                }
-            };
+            let loss = of_output(logits, classes.clone(), objective);
             loss.mul_scalar(weight)
         })
         .reduce(|sum, loss| sum + loss)
         .unwrap_or_else(|| Tensor::zeros([1], &device))
+}
+
+fn of_output<B: DifferentiableOps>(
+    logits: Tensor<B, 5>,
+    classes: Tensor<B, 4, Int>,
+    objective: &Objective,
+) -> Tensor<B, 1> {
+    let weights = objective.class_weights.as_deref();
+    match (objective.loss, objective.activation, weights) {
+        (Loss::DiceCe { .. }, Activation::Sigmoid, _) => region_dice_ce(logits, classes, weights),
+        (Loss::DiceCe { .. }, Activation::Softmax, None) => dice_ce(logits, classes),
+        (Loss::DiceCe { .. }, Activation::Softmax, Some(weights)) => {
+            weighted_dice_ce(logits, classes, weights)
+        }
+        (Loss::DiceFocal, Activation::Sigmoid, _) => region_dice_focal(logits, classes, weights),
+        (Loss::DiceFocal, Activation::Softmax, _) => class_dice_focal(logits, classes, weights),
+    }
 }
 
 /// Joins the cases of a batch along the first axis, `[N, X, Y, Z, K]` → `[1, N X, Y, Z, K]`. Sums over voxels then

@@ -31,13 +31,17 @@ pub struct TrainPlan {
     pub crop_mode: CropMode,
     /// Passes over the training cases.
     pub num_epochs: usize,
+    /// Epochs of a round, after which the learning rate changes and the network may be validated; cases are shuffled over
+    /// all epochs of a round together. Epochs after the last whole round are not trained.
+    #[serde(default = "one_epoch", skip_serializing_if = "is_one_epoch")]
+    pub epochs_per_round: usize,
     /// Epochs between validations; `None`: Auto3DSeg's schedule, sparse at first and dense at the end.
     pub num_epochs_per_validation: Option<usize>,
     /// Epochs over which the learning rate rises from a tenth of its peak.
     pub num_warmup_epochs: usize,
     /// Peak learning rate.
     pub learning_rate: f64,
-    /// AdamW's decoupled weight decay.
+    /// Weight decay: decoupled from the gradients with AdamW, added to them with SGD.
     pub weight_decay: f64,
     /// Mixed precision, where the device supports it.
     pub use_amp: bool,
@@ -82,6 +86,15 @@ pub struct InitialWeights {
 
 fn all_axes() -> Vec<usize> {
     vec![0, 1, 2]
+}
+
+fn one_epoch() -> usize {
+    1
+}
+
+/// Whether a round is an epoch; such plans, and with them the identities of runs, stay as they were before rounds existed.
+fn is_one_epoch(epochs: &usize) -> bool {
+    *epochs == 1
 }
 
 /// Why the controls of a training are invalid.
@@ -141,6 +154,16 @@ impl VersionedDocument for TrainPlan {
 }
 
 impl TrainPlan {
+    /// Number of whole rounds.
+    pub fn rounds(&self) -> usize {
+        self.num_epochs / self.epochs_per_round.max(1)
+    }
+
+    /// Number of epochs in whole rounds, which are those that are trained.
+    pub fn trained_epochs(&self) -> usize {
+        self.rounds() * self.epochs_per_round.max(1)
+    }
+
     /// Checks augmentation, weights and limits against patch and network.
     ///
     /// **Errors**: [`ControlError`].

@@ -2,7 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::error::{ArchitectureError, ConfigError};
+use crate::dints::DintsConfig;
+use crate::error::{ArchitectureError, ConfigError, WindowSizeError};
 use crate::family::{Activations, Family};
 use crate::segresnet_ds::SegResNetDsConfig;
 use crate::segresnet2d::SegResNet2dConfig;
@@ -43,6 +44,13 @@ macro_rules! families {
             /// Divisor of each spatial axis of the input.
             pub fn shape_factor(&self) -> [usize; 3] {
                 match self { $(Self::$variant(config) => config.shape_factor()),+ }
+            }
+
+            /// Checks that the network can process windows of this size, see [`Family::check_window`].
+            ///
+            /// **Errors**: [`WindowSizeError`].
+            pub fn check_window(&self, window: [usize; 3]) -> Result<(), WindowSizeError> {
+                match self { $(Self::$variant(config) => config.check_window(window)),+ }
             }
 
             /// Whether the output of each plane depends on that plane alone, see [`Family::is_planar`].
@@ -91,15 +99,31 @@ macro_rules! families {
             fn facts(&self) -> Vec<(&'static str, String)> {
                 match self { $(Self::$variant(config) => config.facts()),+ }
             }
+
+            /// Name and facts of the network that these tensors belong to, as [`Family::facts_of`] where the family is
+            /// this one.
+            fn found(&self, shapes: &Shapes<'_>) -> Result<(&'static str, Facts), ArchitectureError> {
+                Ok(match self {
+                    $(Self::$variant(config) if <$config>::recognizes(shapes) => {
+                        (<$config>::NAME, config.facts_of(shapes)?)
+                    })+
+                    _ => {
+                        let other = Self::infer(shapes)?;
+                        (other.family(), other.facts())
+                    }
+                })
+            }
         }
     };
 }
 
+type Facts = Vec<(&'static str, String)>;
 type Infer = fn(&Shapes<'_>) -> Result<NetworkConfig, ArchitectureError>;
 
 families! {
     "segresnet_ds" => SegresnetDs(SegResNetDsConfig),
     "segresnet2d" => Segresnet2d(SegResNet2dConfig),
+    "dints" => Dints(DintsConfig),
 }
 
 impl NetworkConfig {
@@ -109,10 +133,12 @@ impl NetworkConfig {
     /// **Errors**: [`ArchitectureError::Contradiction`] for the first hyperparameter that differs, and as
     /// [`infer`](Self::infer).
     pub fn check_shapes(&self, shapes: &Shapes<'_>) -> Result<(), ArchitectureError> {
-        let found = Self::infer(shapes)?;
-        let family = |config: &Self| ("family", config.family().to_owned());
-        let described = std::iter::once(family(self)).chain(self.facts());
-        let found = std::iter::once(family(&found)).chain(found.facts());
+        let (family, facts) = self.found(shapes)?;
+        let with_family = |family: &str, facts: Facts| {
+            std::iter::once(("family", family.to_owned())).chain(facts)
+        };
+        let described = with_family(self.family(), self.facts());
+        let found = with_family(family, facts);
         match described
             .zip(found)
             .find(|(described, found)| described != found)

@@ -18,9 +18,39 @@ pub enum ConfigError {
         found: usize,
         max: usize,
     },
+    /// A count that does not divide.
+    #[error("network field `{field}` is {found}, expected a multiple of {factor}")]
+    Multiple {
+        field: &'static str,
+        found: usize,
+        factor: usize,
+    },
     /// A resolution that is not positive and finite.
     #[error("network field `resolution` is {found:?} mm, expected positive finite numbers")]
     Resolution { found: [f64; 3] },
+}
+
+/// Why a network cannot process windows of a size.
+#[derive(Debug, Clone, PartialEq, Error)]
+pub enum WindowSizeError {
+    /// The window does not fit the network's strides.
+    #[error("the window has {found} voxels on axis {axis}, expected a multiple of {factor}")]
+    Multiple {
+        /// Axis, from 0.
+        axis: usize,
+        /// Voxels of the window.
+        found: usize,
+        /// The required divisor.
+        factor: usize,
+    },
+    /// A normalization would have a single voxel.
+    #[error(
+        "a window of {found:?} voxels leaves one voxel on the network's deepest level, expected at least 2"
+    )]
+    OneVoxel {
+        /// Voxels of the window.
+        found: [usize; 3],
+    },
 }
 
 /// Why a network cannot be inferred from the shapes of its tensors, or differs from its description.
@@ -61,6 +91,34 @@ pub enum ArchitectureError {
         /// Kernels of each level, finest first.
         found: Vec<[usize; 3]>,
     },
+    /// A tensor of another shape than the others imply.
+    #[error("tensor `{tensor}` has shape {found:?}, expected {expected:?} as the others imply")]
+    Shape {
+        tensor: String,
+        found: Vec<usize>,
+        expected: Vec<usize>,
+    },
+    /// Numbers of channels that no network of the family has.
+    #[error("tensor `{tensor}` has {found} features, which no {family} has")]
+    Features {
+        tensor: String,
+        found: usize,
+        family: &'static str,
+    },
+    /// More channels than a network may have.
+    #[error("the weights have {found:?} channels of input, output and stem, expected 1 to 4096")]
+    Channels { found: Vec<usize> },
+    /// A cell whose convolution is none of the search space.
+    #[error(
+        "tensor `{tensor}` has a kernel of {found:?} voxels, expected [3, 3, 3], or 1 along one axis"
+    )]
+    CellKernel { tensor: String, found: [usize; 3] },
+    /// Cells without tensors that no architecture known here explains.
+    #[error(
+        "the weights do not tell the architecture of the {family}: it is not that of Auto3DSeg's template, and cells \
+         that pass their input on have no weights"
+    )]
+    Untold { family: &'static str },
     /// The description contradicts the tensors.
     #[error("the network's description has {field} {described}, its weights have {found}")]
     Contradiction {
@@ -68,4 +126,16 @@ pub enum ArchitectureError {
         described: String,
         found: String,
     },
+}
+
+impl ArchitectureError {
+    pub fn hint(&self) -> Option<&'static str> {
+        match self {
+            Self::Untold { .. } => Some(
+                "state the architecture that the search wrote: the matrices `node_a`, `code_a` and `code_c` of its \
+                 `search_code_*.pt` as JSON, see docs/importing.md",
+            ),
+            _ => None,
+        }
+    }
 }

@@ -33,6 +33,18 @@ impl<'a> Shapes<'a> {
         self.0.contains_key(tensor)
     }
 
+    /// Shape of a tensor, if there is one of this name.
+    pub fn get(&self, tensor: &str) -> Option<&[usize]> {
+        self.0.get(tensor).map(Vec::as_slice)
+    }
+
+    /// Whether there is a tensor whose name starts so.
+    pub fn starts_with(&self, prefix: &str) -> bool {
+        let mut from = self.0.range(prefix..);
+        from.next()
+            .is_some_and(|(name, _)| name.starts_with(prefix))
+    }
+
     /// Shape of the weight of a 3-D convolution, `[K, C, X, Y, Z]`.
     ///
     /// **Errors**: there is no such tensor, or its shape is another.

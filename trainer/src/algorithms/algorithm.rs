@@ -30,7 +30,8 @@ pub struct Algorithm {
 pub struct NetworkSize {
     pub in_channels: usize,
     pub out_channels: usize,
-    pub init_filters: usize,
+    /// Channels of the first level; `None`: as many as the algorithm plans by default.
+    pub init_filters: Option<usize>,
     pub blocks_down: Vec<usize>,
 }
 

@@ -8,12 +8,15 @@
 //! [`augment`](crate::augment) and [`schedule`](crate::schedule).
 
 mod algorithm;
+pub mod dints;
 mod recipe;
+mod rounds;
 pub mod segresnet;
 pub mod segresnet2d;
+pub mod swinunetr;
 
 pub use algorithm::{Algorithm, NetworkSize};
-pub use recipe::{Loss, Optimizer, Recipe};
+pub use recipe::{EarlyStopping, Loss, Optimizer, Recipe};
 
 use std::fmt;
 

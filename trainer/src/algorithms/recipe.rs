@@ -14,12 +14,27 @@ pub struct Recipe {
     /// regions, as often as on voxels of one region. Where classes exclude each other, background is always one of the
     /// classes.
     pub centers_outside_regions: bool,
+    /// Number of steps' cases whose patches are mixed: patches of this many times the cases of a step are cut, shuffled and
+    /// dealt out to as many times the steps. 1: each step has patches of its own cases.
+    ///
+    /// **Source**: Auto3DSeg swinunetr and dints, whose loader takes two cases at a time.
+    pub mixed_cases: usize,
     /// Changes a patch at random by the plan's settings.
     pub augment: fn(&mut Patch, &TrainPlan, &mut Rng),
     /// Factor of the peak learning rate in an epoch (from 0).
     pub learning_rate_factor: fn(usize, &TrainPlan) -> f64,
     /// Epochs (from 1, ascending) after which the network is validated; always the last one.
     pub validations: fn(&TrainPlan) -> Vec<usize>,
+    pub early_stopping: EarlyStopping,
+}
+
+/// The rule by which scores of validations end a training early, unless the plan's `early_stopping_fraction` is 0.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EarlyStopping {
+    /// Late scores that differ by less than the plan's `early_stopping_fraction`.
+    Plateau,
+    /// This many scores in a row below the best one.
+    Patience(usize),
 }
 
 /// The loss of an output of the network.
@@ -32,6 +47,18 @@ pub enum Loss {
         /// **Source**: MONAI's `DiceCELoss(batch=...)`.
         batch: bool,
     },
+    /// Dice over all cases of a step together, plus the focal loss of every class by itself.
+    DiceFocal,
+}
+
+impl Loss {
+    /// Whether Dice is computed over all cases of a step together.
+    pub fn joins_cases(self) -> bool {
+        match self {
+            Self::DiceCe { batch } => batch,
+            Self::DiceFocal => true,
+        }
+    }
 }
 
 /// The optimizer, except for learning rate and weight decay, which are in the plan.
@@ -43,6 +70,11 @@ pub enum Optimizer {
         /// Added to the root of the second moment.
         epsilon: f32,
     },
+    /// Stochastic gradient descent; weight decay is added to the gradients.
+    Sgd {
+        /// Share of the previous update's velocity that is kept.
+        momentum: f32,
+    },
 }
 
 impl Optimizer {
@@ -51,4 +83,12 @@ impl Optimizer {
         betas: [0.9, 0.999],
         epsilon: 1e-8,
     };
+
+    /// What is kept of each parameter between steps: names of tensors, which checkpoints use.
+    pub fn state_names(self) -> &'static [&'static str] {
+        match self {
+            Self::AdamW { .. } => &["moment_1", "moment_2"],
+            Self::Sgd { .. } => &["velocity"],
+        }
+    }
 }

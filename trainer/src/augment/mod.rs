@@ -6,6 +6,7 @@ mod patch;
 pub mod random;
 mod smooth;
 mod turn;
+mod zoom;
 
 pub use affine::warp;
 pub use intensity::{
@@ -15,3 +16,4 @@ pub use intensity::{
 pub use patch::Patch;
 pub use smooth::smooth;
 pub use turn::{flip, quarter_turns};
+pub use zoom::zoom;

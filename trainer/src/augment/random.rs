@@ -7,6 +7,7 @@ use super::intensity::{
 use super::patch::Patch;
 use super::smooth::smooth;
 use super::turn::{flip, quarter_turns};
+use super::zoom::zoom;
 use crate::rng::Rng;
 
 /// Rotates about each axis by up to `rotation` radians, and scales it by a factor of up to `scaling` more or less than
@@ -30,11 +31,24 @@ pub fn maybe_warp(
     }
 }
 
-/// Smooths these axes with standard deviations between 0.5 and 1 voxels.
-pub fn maybe_smooth(patch: &mut Patch, probability: f64, axes: [bool; 3], rng: &mut Rng) {
+/// Zooms all axes by one factor of up to `most` more or less than 1.
+pub fn maybe_zoom(patch: &mut Patch, probability: f64, most: f64, rng: &mut Rng) {
+    if rng.chance(probability) {
+        zoom(patch, 1.0 + rng.uniform(-most, most));
+    }
+}
+
+/// Smooths these axes with standard deviations within these bounds, in voxels.
+pub fn maybe_smooth(
+    patch: &mut Patch,
+    probability: f64,
+    axes: [bool; 3],
+    [low, high]: [f64; 2],
+    rng: &mut Rng,
+) {
     if rng.chance(probability) {
         let sigma = axes.map(|smoothed| match smoothed {
-            true => rng.uniform(0.5, 1.0),
+            true => rng.uniform(low, high),
             false => 0.0,
         });
         smooth(&mut patch.image, sigma);

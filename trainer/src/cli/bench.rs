@@ -21,9 +21,9 @@ pub struct BenchArguments {
     /// Patches per step
     #[arg(long, value_name = "N", default_value = "2")]
     pub batch: usize,
-    /// Channels of the network's first level
-    #[arg(long, value_name = "N", default_value = "32")]
-    pub filters: usize,
+    /// Channels of the network's first level [default: the algorithm's, 32 or 48]
+    #[arg(long, value_name = "N")]
+    pub filters: Option<usize>,
     /// Residual blocks of every level
     #[arg(
         long,

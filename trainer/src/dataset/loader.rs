@@ -3,7 +3,7 @@
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::thread::Scope;
 
-use super::{Batch, CaseCache, CaseLoadError, Sampler, TrainingVolume};
+use super::{Batch, CaseCache, CaseGroup, CaseLoadError, Sampler, TrainingVolume};
 use crate::algorithms::Recipe;
 use crate::train_plan::TrainPlan;
 
@@ -48,15 +48,15 @@ impl DataLoader {
                 let (sender, receiver) = sync_channel(AHEAD);
                 scope.spawn(move || {
                     let mut turns = (0..threads).cycle();
-                    for epoch in first_epoch..source.plan.num_epochs {
-                        let skipped = if epoch == first_epoch { first_step } else { 0 };
-                        let groups = source.sampler.groups(epoch);
-                        let same = source.sampler.steps_per_image();
-                        for (index, group) in groups.iter().enumerate().skip(skipped / same) {
+                    let (first_round, skipped) = source.sampler.in_round(first_epoch, first_step);
+                    for round in first_round..source.plan.rounds() {
+                        let skipped = if round == first_round { skipped } else { 0 };
+                        let groups = source.sampler.groups(round).into_iter();
+                        for group in groups.filter(|group| group.steps.end > skipped) {
                             let mine = turns.next() == Some(thread);
-                            let steps = (index * same).max(skipped)..(index + 1) * same;
                             let send = |prepared| sender.send(prepared).ok();
-                            if mine && prepare(source, epoch, steps, group, send).is_none() {
+                            let start = group.steps.start.max(skipped);
+                            if mine && prepare(source, round, start, &group, send).is_none() {
                                 return;
                             }
                         }
@@ -83,12 +83,12 @@ impl DataLoader {
     }
 }
 
-/// Prepares the batches of these steps, all of one group of cases. Returns `None` once the loader is dropped.
+/// Prepares the batches of a group's steps from `start` on. Returns `None` once the loader is dropped.
 fn prepare(
     source: BatchSource<'_>,
-    epoch: usize,
-    steps: std::ops::Range<usize>,
-    group: &[usize],
+    round: usize,
+    start: usize,
+    group: &CaseGroup,
     send: impl Fn(Prepared) -> Option<()>,
 ) -> Option<()> {
     let BatchSource {
@@ -98,18 +98,27 @@ fn prepare(
         recipe,
         ..
     } = source;
-    let volumes: Result<Vec<_>, _> = group.iter().map(|&case| cases.get(case)).collect();
-    let volumes = match volumes {
-        Ok(volumes) => volumes,
+    // A case that is in the group more than once is read once.
+    let mut distinct = group.cases.clone();
+    distinct.sort_unstable();
+    distinct.dedup();
+    let read: Result<Vec<_>, _> = distinct.iter().map(|&case| cases.get(case)).collect();
+    let read = match read {
+        Ok(read) => read,
         Err(error) => {
             send(Err(error));
             return None;
         }
     };
-    let group: Vec<&TrainingVolume> = volumes.iter().map(AsRef::as_ref).collect();
-    let end = steps.end;
-    steps.into_iter().try_for_each(|step| {
-        let batch = sampler.batch(plan, recipe, epoch, step, &group);
+    let place = |case| distinct.partition_point(|other| other < case);
+    let volumes: Vec<&TrainingVolume> = group
+        .cases
+        .iter()
+        .map(|case| read[place(case)].as_ref())
+        .collect();
+    let end = group.steps.end;
+    (start..end).try_for_each(|step| {
+        let batch = sampler.batch(plan, recipe, round, step, (group, &volumes));
         send(Ok((batch, step + 1 == end)))
     })
 }

@@ -14,7 +14,7 @@ pub use case_cache::{CaseCache, CaseMemory, LoadCase};
 pub use classes::ClassVoxels;
 pub use crop::{crop_start, cut};
 pub use loader::{BatchSource, DataLoader};
-pub use sampler::{Batch, Sampler};
+pub use sampler::{Batch, CaseGroup, Sampler};
 pub use training_case::TrainingCase;
 
 use ndarray::{Array3, Array4};

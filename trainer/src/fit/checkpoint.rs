@@ -11,7 +11,7 @@ use vesal_bundle::case_scores::CaseScore;
 use vesal_bundle::run_record::Score;
 use vesal_kernels::BackendOps;
 
-use super::optimizer::{AdamW, State};
+use super::optimizer::{GradientDescent, State};
 use super::tensor_file::{TensorFile, TensorFileError, Tensors, Values};
 
 /// File of the latest state, in the run directory.
@@ -87,7 +87,7 @@ fn prefixed<N: AutodiffModule<B>, B: AutodiffBackend>(
     let mut collector = Collector {
         modules: Vec::new(),
         prefix,
-        state: |_| None,
+        state: |_| Vec::new(),
         tensors: Vec::new(),
     };
     network.visit(&mut collector);
@@ -95,7 +95,10 @@ fn prefixed<N: AutodiffModule<B>, B: AutodiffBackend>(
 }
 
 /// Collects the whole state.
-pub fn whole_state<N, B>(network: &N, optimizer: &AdamW<B::InnerBackend>) -> Vec<(String, Values)>
+pub fn whole_state<N, B>(
+    network: &N,
+    optimizer: &GradientDescent<B::InnerBackend>,
+) -> Vec<(String, Values)>
 where
     N: AutodiffModule<B>,
     B: AutodiffBackend,
@@ -105,8 +108,9 @@ where
         modules: Vec::new(),
         prefix: WEIGHTS,
         state: |id| {
-            let state = optimizer.states.get(&id)?;
-            Some(state.clone().map(values::<B::InnerBackend>))
+            let state = optimizer.states.get(&id).into_iter().flatten().cloned();
+            let names = optimizer.state_names().iter().copied();
+            names.zip(state.map(values::<B::InnerBackend>)).collect()
         },
         tensors: Vec::new(),
     };
@@ -120,7 +124,7 @@ where
 pub fn read_checkpoint<N, B>(
     path: &Path,
     network: N,
-    optimizer: &mut AdamW<B::InnerBackend>,
+    optimizer: &mut GradientDescent<B::InnerBackend>,
     device: &B::Device,
 ) -> Result<N, TensorFileError>
 where
@@ -159,7 +163,7 @@ fn restore<N, B>(
     path: &Path,
     network: N,
     prefix: &'static str,
-    optimizer: Option<&mut AdamW<B::InnerBackend>>,
+    optimizer: Option<&mut GradientDescent<B::InnerBackend>>,
     device: &B::Device,
 ) -> Result<N, TensorFileError>
 where
@@ -183,11 +187,9 @@ where
     }
 }
 
-/// Prefixes of tensor names in a checkpoint.
+/// Prefixes of tensor names in a checkpoint; the tensors of optimizer states have their own names as prefixes.
 const WEIGHTS: &str = "weights.";
 const AVERAGE: &str = "average.";
-const MOMENT_1: &str = "moment_1.";
-const MOMENT_2: &str = "moment_2.";
 
 /// Collects the values of all parameters, and of their optimizer states.
 struct Collector<F> {
@@ -197,7 +199,11 @@ struct Collector<F> {
     tensors: Vec<(String, Values)>,
 }
 
-impl<B: AutodiffBackend, F: Fn(ParamId) -> Option<[Values; 2]>> ModuleVisitor<B> for Collector<F> {
+impl<B, F> ModuleVisitor<B> for Collector<F>
+where
+    B: AutodiffBackend,
+    F: Fn(ParamId) -> Vec<(&'static str, Values)>,
+{
     fn enter_module(&mut self, name: &str, _container: &str) {
         self.modules.push(name.to_owned());
     }
@@ -213,10 +219,9 @@ impl<B: AutodiffBackend, F: Fn(ParamId) -> Option<[Values; 2]>> ModuleVisitor<B>
             format!("{}{path}", self.prefix),
             values::<B::InnerBackend>(weights),
         ));
-        if let Some([first, second]) = (self.state)(param.id) {
-            self.tensors.push((format!("{MOMENT_1}{path}"), first));
-            self.tensors.push((format!("{MOMENT_2}{path}"), second));
-        }
+        let state = (self.state)(param.id).into_iter();
+        self.tensors
+            .extend(state.map(|(name, values)| (format!("{name}.{path}"), values)));
     }
 }
 
@@ -229,7 +234,7 @@ where
     prefix: &'static str,
     tensors: Tensors<'a>,
     device: &'a B::Device,
-    optimizer: Option<&'a mut AdamW<B::InnerBackend>>,
+    optimizer: Option<&'a mut GradientDescent<B::InnerBackend>>,
     error: Option<TensorFileError>,
 }
 
@@ -255,15 +260,17 @@ where
         path: &str,
         shape: [usize; D],
     ) -> Result<Option<State<B::InnerBackend>>, TensorFileError> {
-        let first = format!("{MOMENT_1}{path}");
-        if self.optimizer.is_none() || !self.tensors.contains(&first) {
+        let optimizer = self.optimizer.as_ref();
+        let names = optimizer.map_or(&[][..], |optimizer| optimizer.state_names());
+        let names: Vec<_> = names.iter().map(|name| format!("{name}.{path}")).collect();
+        if !names.iter().any(|name| self.tensors.contains(name)) {
             return Ok(None);
         }
-        let first = self.tensor(&first, shape)?;
-        let second = self.tensor(&format!("{MOMENT_2}{path}"), shape)?;
-        Ok(Some(
-            [first, second].map(|moment| moment.into_primitive().tensor()),
-        ))
+        let state = names.iter().map(|name| {
+            let tensor = self.tensor(name, shape)?;
+            Ok(tensor.into_primitive().tensor())
+        });
+        state.collect::<Result<_, _>>().map(Some)
     }
 }
 

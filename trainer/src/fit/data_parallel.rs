@@ -16,7 +16,7 @@ use super::checkpoint::{CheckpointHead, read_checkpoint};
 use super::learner::{Learner, StepInput};
 use super::loss_scale::LossScale;
 use super::network::copy_to;
-use super::optimizer::AdamW;
+use super::optimizer::GradientDescent;
 use super::rank::{Rank, Ranks};
 use super::{FitError, StepReport, TrainDevice};
 use crate::algorithms::Optimizer;
@@ -42,7 +42,7 @@ impl ReplicaState {
         B: AutodiffBackend + DifferentiableOps,
         B::InnerBackend: BackendOps,
     {
-        let mut optimizer = AdamW::new(self.optimizer, self.weight_decay, self.max_norm);
+        let mut optimizer = GradientDescent::new(self.optimizer, self.weight_decay, self.max_norm);
         let mut loss_scale = LossScale::default();
         if let Some((path, head)) = &self.checkpoint {
             network = read_checkpoint(path, network, &mut optimizer, &rank.device)?;

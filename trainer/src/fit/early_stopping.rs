@@ -1,5 +1,6 @@
 //! Decisions about ending a training, from the scores so far.
 
+use crate::algorithms::EarlyStopping;
 use crate::train_plan::TrainPlan;
 
 /// Least number of validations that decide, and number that has to be exceeded before a training can end early.
@@ -13,20 +14,45 @@ const LEAST_DICE: f64 = 0.01;
 /// Number of epochs in which no score counts as diverged.
 const PATIENCE: usize = 20;
 
-/// Whether the scores (epoch from 1, mean Dice) show that further epochs are useless.
+/// Whether the scores (epoch from 1, mean Dice) show that further epochs are useless; never where the plan's
+/// `early_stopping_fraction` is 0.
+pub fn ends_early(history: &[(usize, f64)], rule: EarlyStopping, plan: &TrainPlan) -> bool {
+    plan.early_stopping_fraction > 0.0
+        && match rule {
+            EarlyStopping::Plateau => is_plateau(history, plan),
+            EarlyStopping::Patience(most) => validations_below_best(history) >= most,
+        }
+}
+
+/// Number of the last validations in a row whose scores are below the best one before them.
+///
+/// **Source**: Auto3DSeg swinunetr and dints, `EarlyStopping` with a `delta` of 0.
+fn validations_below_best(history: &[(usize, f64)]) -> usize {
+    let (mut best, mut below) = (f64::NEG_INFINITY, 0);
+    for &(_, dice) in history {
+        if dice < best {
+            below += 1;
+        } else {
+            (best, below) = (dice, 0);
+        }
+    }
+    below
+}
+
+/// Whether late scores hardly differ.
 ///
 /// **Definition**: after half of the epochs and more than 10 validations, the validations of the last tenth of the
 /// epochs decide, but at least the last 10: all scores have to be above 0, and `(max - min) / (max + 1e-8)` below
 /// `early_stopping_fraction`.
 ///
 /// **Source**: Auto3DSeg segresnet, `early_stopping_fraction`.
-pub fn ends_early(history: &[(usize, f64)], plan: &TrainPlan) -> bool {
+fn is_plateau(history: &[(usize, f64)], plan: &TrainPlan) -> bool {
     let Some(&(last, _)) = history.last() else {
         return false;
     };
     // Auto3DSeg counts epochs from 0.
     let late = 2 * (last - 1) > plan.num_epochs && history.len() > DECIDING;
-    if plan.early_stopping_fraction <= 0.0 || !late {
+    if !late {
         return false;
     }
     let crops = plan.num_crops_per_image;

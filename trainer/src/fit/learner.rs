@@ -10,7 +10,7 @@ use vesal_kernels::{BackendOps, DifferentiableOps, Scalars};
 use vesal_models::{Network, SegmentationNetwork};
 
 use super::loss_scale::LossScale;
-use super::optimizer::AdamW;
+use super::optimizer::GradientDescent;
 use super::rank::Rank;
 use super::{FitError, StepReport};
 use crate::dataset::Batch;
@@ -25,7 +25,7 @@ where
     B::InnerBackend: BackendOps,
 {
     pub network: Network<B>,
-    pub optimizer: AdamW<B::InnerBackend>,
+    pub optimizer: GradientDescent<B::InnerBackend>,
     pub loss_scale: LossScale,
     pub rank: Rank<B>,
     precision: Precision,
@@ -83,7 +83,7 @@ where
 {
     pub fn new(
         network: Network<B>,
-        optimizer: AdamW<B::InnerBackend>,
+        optimizer: GradientDescent<B::InnerBackend>,
         loss_scale: LossScale,
         precision: Precision,
         objective: Objective,

@@ -130,6 +130,7 @@ fn check(deploy: &DeployPlan, train: &TrainPlan) -> Result<(), FitError> {
     }
     let counts = [
         ("num_epochs", train.num_epochs),
+        ("epochs_per_round", train.epochs_per_round),
         ("num_images_per_batch", train.num_images_per_batch),
         ("num_crops_per_image", train.num_crops_per_image),
         ("num_steps_per_image", train.num_steps_per_image),
@@ -140,6 +141,10 @@ fn check(deploy: &DeployPlan, train: &TrainPlan) -> Result<(), FitError> {
     ];
     if let Some((what, _)) = counts.into_iter().find(|(_, count)| *count == 0) {
         return wrong(what, "0".into(), "at least 1".into());
+    }
+    if train.rounds() == 0 {
+        let expected = format!("at least {}, the epochs of a round", train.epochs_per_round);
+        return wrong("num_epochs", train.num_epochs.to_string(), expected);
     }
     let rates = [
         ("learning_rate", train.learning_rate),

@@ -33,8 +33,8 @@ impl Extent {
     ) -> Result<Self, UnknownAlgorithm> {
         let recipe = &algorithms::find(&plan.algorithm)?.recipe;
         Ok(Self {
-            num_epochs: plan.num_epochs,
-            steps_per_epoch: Sampler::new(training_cases, plan, fold).steps(),
+            num_epochs: plan.trained_epochs(),
+            steps_per_epoch: Sampler::new(training_cases, plan, recipe, fold).steps(),
             validations: (recipe.validations)(plan),
         })
     }

@@ -64,10 +64,11 @@ where
     let data = Data::load(request, plans, observer)?;
     let resumed_after = earlier.as_ref().map(|earlier| earlier.checkpoint.position);
     let position = resumed_after.unwrap_or_default();
-    let sampler = Sampler::new(data.training.len(), &plans.train, request.fold);
+    let recipe = &plans.algorithm.recipe;
+    let sampler = Sampler::new(data.training.len(), &plans.train, recipe, request.fold);
     let precision = request.devices.first().precision(plans.train.use_amp);
     observer.started(&Start {
-        num_epochs: plans.train.num_epochs,
+        num_epochs: plans.train.trained_epochs(),
         steps_per_epoch: sampler.steps(),
         training_cases: data.training.len(),
         validation_cases: data.validation.len(),
@@ -92,7 +93,6 @@ where
         }
     });
     let average = average.transpose().map_err(FitError::TensorFile)?;
-    let recipe = &plans.algorithm.recipe;
     let replicas = ReplicaState {
         objective: Objective {
             loss: recipe.loss,
@@ -203,7 +203,8 @@ where
         let plan = &self.plans.train;
         let recipe = &self.plans.algorithm.recipe;
         let validations = (recipe.validations)(plan);
-        for epoch in self.position.epochs..plan.num_epochs {
+        let epochs = plan.trained_epochs();
+        for epoch in self.position.epochs..epochs {
             if self.position.steps == 0 && self.ends_early() {
                 break;
             }
@@ -237,7 +238,7 @@ where
                 steps: 0,
             };
             let diverged = self.diverged();
-            let last = epoch + 1 == plan.num_epochs || self.ends_early() || diverged.is_some();
+            let last = epoch + 1 == epochs || self.ends_early() || diverged.is_some();
             if last || self.checkpoint_is_due()? {
                 self.checkpoint(&mut learner)?;
             }
@@ -264,7 +265,8 @@ where
     /// Whether further epochs are useless.
     fn ends_early(&self) -> bool {
         let now = self.history.last().map(|(epoch, _)| *epoch) == Some(self.position.epochs);
-        now && ends_early(&self.history, &self.plans.train)
+        let rule = self.plans.algorithm.recipe.early_stopping;
+        now && ends_early(&self.history, rule, &self.plans.train)
     }
 
     /// The error of a diverged training, by the last epoch's score.

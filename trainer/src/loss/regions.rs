@@ -5,6 +5,8 @@ use burn::tensor::backend::Backend;
 use burn::tensor::{FloatDType, Int, Tensor};
 use vesal_kernels::downsample;
 
+use super::masks::region_masks;
+
 /// Keeps Dice defined where a region is neither present nor predicted.
 const SMOOTH_DENOMINATOR: f64 = 1e-5;
 
@@ -28,7 +30,7 @@ pub fn region_dice_ce<B: Backend>(
     let [n, x, y, z, count] = logits.dims();
     let shape = [n, x * y * z, count];
     let logits = logits.cast(FloatDType::F32).reshape(shape);
-    let truth = masks(downsample(regions, [x, y, z]), shape);
+    let truth = region_masks(downsample(regions, [x, y, z]), shape);
     let p = sigmoid(logits.clone());
     let overlap = (p.clone() * truth.clone()).sum_dim(1);
     let squares = (p.clone() * p).sum_dim(1);
@@ -46,24 +48,4 @@ pub fn region_dice_ce<B: Backend>(
             (dice * weights.clone()).mean() + (entropy * weights).mean()
         }
     }
-}
-
-/// Masks of 0 and 1 per region, from bits: `[N, X, Y, Z]` → `[N, voxels, R]`.
-fn masks<B: Backend>(bits: Tensor<B, 4, Int>, shape: [usize; 3]) -> Tensor<B, 3> {
-    let [n, voxels, count] = shape;
-    let device = bits.device();
-    let weights: Vec<f32> = (0..count).map(|region| (1u32 << region) as f32).collect();
-    let weights = Tensor::<B, 1>::from_floats(weights.as_slice(), &device);
-    let bits = bits
-        .float()
-        .cast(FloatDType::F32)
-        .reshape([n, voxels, 1])
-        .expand(shape);
-    let shifted = (bits
-        / weights
-            .cast(FloatDType::F32)
-            .reshape([1, 1, count])
-            .expand(shape))
-    .floor();
-    shifted.clone() - shifted.div_scalar(2.0).floor().mul_scalar(2.0)
 }

@@ -14,8 +14,8 @@ pub use budget::Budget;
 pub use decision::{Decision, Group};
 pub(crate) use deploy::deploy_plan;
 pub(crate) use network::{output_classes, roi_size};
-pub(crate) use normalization::normalizations;
-pub(crate) use step_memory::step_memory;
+pub(crate) use normalization::{IntensityRules, normalizations};
+pub(crate) use step_memory::{StepSize, fitting_patches, step_memory};
 
 use std::io;
 use std::path::PathBuf;

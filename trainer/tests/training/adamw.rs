@@ -7,7 +7,7 @@ use burn::tensor::Tensor;
 use burn::tensor::backend::Backend;
 use burn_flex::Flex;
 use vesal_trainer::algorithms::Optimizer;
-use vesal_trainer::fit::optimizer::AdamW;
+use vesal_trainer::fit::optimizer::GradientDescent;
 
 type B = Autodiff<Flex>;
 
@@ -47,7 +47,7 @@ fn steps_follow_the_formula() {
     let mut line = Line {
         weight: Param::from_tensor(weight),
     };
-    let mut optimizer = AdamW::<Flex>::new(Optimizer::ADAMW, decay, None);
+    let mut optimizer = GradientDescent::<Flex>::new(Optimizer::ADAMW, decay, None);
     for factor in factors {
         let loss = (line.weight.val() * Tensor::from_floats(factor, &device)).sum();
         let gradients = GradientsParams::from_grads(loss.backward(), &line);
@@ -72,7 +72,7 @@ fn a_guarded_step_with_an_infinite_gradient_changes_nothing() {
     let mut line = Line {
         weight: Param::from_tensor(Tensor::<B, 1>::from_floats([0.5, -2.0], &device)),
     };
-    let mut optimizer = AdamW::<Flex>::new(Optimizer::ADAMW, 0.1, None);
+    let mut optimizer = GradientDescent::<Flex>::new(Optimizer::ADAMW, 0.1, None);
     for (factor, overflows) in [([2.0, 4.0], false), ([f32::INFINITY, 1.0], true)] {
         let before = line.weight.val().into_data();
         let loss = (line.weight.val() * Tensor::from_floats(factor, &device)).sum();
@@ -98,7 +98,7 @@ fn gradients_above_the_limit_are_scaled_down_together() {
     };
     // A factor on the loss makes no difference; the norms are 5 and 0.5.
     let (gradients, factor, limit) = ([[3.0, 4.0], [0.3, 0.4]], 0.5f32, 2.0);
-    let mut optimizer = AdamW::<Flex>::new(Optimizer::ADAMW, 0.0, Some(limit));
+    let mut optimizer = GradientDescent::<Flex>::new(Optimizer::ADAMW, 0.0, Some(limit));
     for gradient in gradients {
         let scaled = gradient.map(|value: f32| value / factor);
         let loss = (line.weight.val() * Tensor::from_floats(scaled, &device)).sum();

@@ -20,7 +20,7 @@ use vesal_kernels::downsample;
 use vesal_models::monai::{self, Arguments};
 use vesal_models::{Network, SegmentationNetwork};
 use vesal_trainer::algorithms;
-use vesal_trainer::fit::optimizer::AdamW;
+use vesal_trainer::fit::optimizer::GradientDescent;
 use vesal_trainer::loss::{Objective, deep_supervision};
 use zip::ZipArchive;
 
@@ -320,7 +320,7 @@ fn golden_training_steps_of_two_dimensional_networks() {
             golden.assert_close(&format!("train_grad{index}"), &found);
             watched.push(name);
         }
-        let mut optimizer = AdamW::<Flex>::new(recipe.optimizer, WEIGHT_DECAY, None);
+        let mut optimizer = GradientDescent::<Flex>::new(recipe.optimizer, WEIGHT_DECAY, None);
         let (network, _) = optimizer.step::<B, _>(RATE, network, gradients, 1.0, false);
         let stepped = parameters(&network);
         for (index, name) in watched.into_iter().enumerate() {

@@ -7,6 +7,7 @@ mod event_files;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use vesal_trainer::algorithms::EarlyStopping;
 use vesal_trainer::fit::early_stopping::{ends_early, has_diverged};
 use vesal_trainer::fit::{self, FitError, FitObserver, FitOutcome, FitRequest, Start, StepReport};
 use vesal_trainer::settings::AugmentMode;
@@ -134,27 +135,28 @@ fn every_control_resumes_bit_for_bit() {
 
 #[test]
 fn scores_that_stay_end_a_training_only_late_and_only_if_asked() {
+    const PLATEAU: EarlyStopping = EarlyStopping::Plateau;
     let mut plan = WorkDir::new(1, 8, 8).plan;
     plan.num_epochs = 100;
     plan.num_crops_per_image = 1;
     plan.early_stopping_fraction = 0.001;
     let history = |last: usize| -> Vec<_> { (1..=last).map(|epoch| (epoch, 0.8)).collect() };
-    assert!(!ends_early(&history(51), &plan));
-    assert!(ends_early(&history(52), &plan));
+    assert!(!ends_early(&history(51), PLATEAU, &plan));
+    assert!(ends_early(&history(52), PLATEAU, &plan));
     // Ten validations decide if the last tenth of the epochs has fewer.
     let mut sparse: Vec<_> = (1..=11).map(|k| (8 * k, 0.8)).collect();
-    assert!(ends_early(&sparse, &plan));
+    assert!(ends_early(&sparse, PLATEAU, &plan));
     sparse[1].1 = 0.801;
-    assert!(!ends_early(&sparse, &plan));
+    assert!(!ends_early(&sparse, PLATEAU, &plan));
     sparse[1].1 = 0.8005;
-    assert!(ends_early(&sparse, &plan));
+    assert!(ends_early(&sparse, PLATEAU, &plan));
     sparse[0].1 = 0.1;
-    assert!(ends_early(&sparse, &plan));
-    assert!(!ends_early(&sparse[1..], &plan));
+    assert!(ends_early(&sparse, PLATEAU, &plan));
+    assert!(!ends_early(&sparse[1..], PLATEAU, &plan));
     let zero: Vec<_> = (1..=60).map(|epoch| (epoch, 0.0)).collect();
-    assert!(!ends_early(&zero, &plan));
+    assert!(!ends_early(&zero, PLATEAU, &plan));
     plan.early_stopping_fraction = 0.0;
-    assert!(!ends_early(&history(100), &plan));
+    assert!(!ends_early(&history(100), PLATEAU, &plan));
 
     plan.stop_on_lowacc = true;
     assert!(!has_diverged(26, 0.0, &plan) && has_diverged(27, 0.009, &plan));

@@ -79,6 +79,7 @@ impl WorkDir {
             num_steps_per_image: 1,
             crop_mode: CropMode::Ratio,
             num_epochs: 3,
+            epochs_per_round: 1,
             num_epochs_per_validation: Some(1),
             num_warmup_epochs: 1,
             learning_rate: 2e-3,

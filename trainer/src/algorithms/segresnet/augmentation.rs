@@ -11,6 +11,8 @@ use crate::train_plan::TrainPlan;
 
 /// Largest rotation about an axis in radians.
 pub(crate) const ROTATION: f64 = 0.26;
+/// Bounds of the standard deviation of smoothing in voxels.
+pub(crate) const SMOOTHING: [f64; 2] = [0.5, 1.0];
 /// Control points of a histogram shift.
 const HISTOGRAM_POINTS: usize = 16;
 
@@ -70,7 +72,7 @@ pub(crate) fn augment_within(
     match plan.augment_mode {
         AugmentMode::Default => {
             maybe_warp(patch, 0.2, rotation, scaling, rng);
-            maybe_smooth(patch, 0.2, smoothed, rng);
+            maybe_smooth(patch, 0.2, smoothed, SMOOTHING, rng);
             let scale = maybe_factor(0.5, 0.3, rng);
             let shift = maybe_offset(0.5, 0.1, rng);
             scale_and_shift(&mut patch.image, scale as f32, shift as f32);
@@ -89,7 +91,7 @@ pub(crate) fn augment_within(
         AugmentMode::Mri1 => {
             maybe_warp(patch, 0.2, rotation, scaling, rng);
             maybe_add_noise(patch, 0.2, 0.1, rng);
-            maybe_smooth(patch, 0.2, smoothed, rng);
+            maybe_smooth(patch, 0.2, smoothed, SMOOTHING, rng);
             maybe_scale_around_mean(patch, 0.2, 0.3, rng);
             for invert in [false, true] {
                 let contrast = Contrast {

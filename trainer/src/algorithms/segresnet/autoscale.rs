@@ -33,7 +33,8 @@ const BASE_MEMORY_GIB: f64 = 16.0;
 /// More classes than this need a smaller patch.
 const FEW_CLASSES: usize = 20;
 const MAX_LEVELS: i32 = 5;
-const INIT_FILTERS: usize = 32;
+/// Channels of the first level, where the patch does not give more.
+pub(crate) const INIT_FILTERS: usize = 32;
 
 /// Input of autoscaling: what it may change, and what it starts from.
 #[derive(Debug, Clone, Copy, PartialEq)]

@@ -15,8 +15,23 @@ pub(crate) struct Grid {
     pub(crate) resample: bool,
 }
 
+/// A spacing in mm, and the rule that gives it.
+pub(crate) type RuledSpacing = ([f64; 3], &'static str);
+
+/// SegResNet's spacing by `resample_mode` auto.
+pub(crate) fn auto_spacing(stats: &StatsSummary) -> RuledSpacing {
+    let found = &stats.image_stats.spacing;
+    let [x, y, _] = found.median;
+    (
+        [x, y, (0.5 * (x + y)).max(found.percentile_10_0[2])],
+        "median in x and y; in z the 10th percentile, at least the mean of x and y",
+    )
+}
+
+/// Decides the spacing; `auto` gives it where no other mode is set.
 pub(crate) fn spacing(
     stats: &StatsSummary,
+    auto: RuledSpacing,
     overrides: &Overrides,
     decisions: &mut Decisions,
 ) -> [f64; 3] {
@@ -24,13 +39,9 @@ pub(crate) fn spacing(
     let found = &stats.image_stats.spacing;
     let mode = decisions.by_default(&registry::RESAMPLE_MODE, overrides.resample_mode);
     let [x, y, z] = found.median;
-    let in_plane = 0.5 * (x + y);
     let z_10 = found.percentile_10_0[2];
     let (ruled, rule) = match mode {
-        ResampleMode::Auto => (
-            [x, y, in_plane.max(z_10)],
-            "median in x and y; in z the 10th percentile, at least the mean of x and y",
-        ),
+        ResampleMode::Auto => auto,
         ResampleMode::Median => ([x, y, z], "median"),
         ResampleMode::Median10 => ([x, y, z_10], "median in x and y; in z the 10th percentile"),
         ResampleMode::Ones => ([1.0; 3], "1 mm"),
@@ -50,7 +61,7 @@ pub(crate) fn spacing(
 
 /// Decides the spacing, and whether images are resampled to it.
 pub(crate) fn grid(stats: &StatsSummary, overrides: &Overrides, decisions: &mut Decisions) -> Grid {
-    let spacing = spacing(stats, overrides, decisions);
+    let spacing = spacing(stats, auto_spacing(stats), overrides, decisions);
     let found = &stats.image_stats.spacing;
     let ratio = 0.5 * (spacing[0] + spacing[1]) / spacing[2];
     let anisotropic = decisions.ruled(

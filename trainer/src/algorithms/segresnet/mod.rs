@@ -13,12 +13,12 @@ use vesal_network::NetworkConfig;
 use vesal_volume::preprocess::Normalization;
 
 use super::algorithm::Algorithm;
-use super::recipe::{Loss, Optimizer, Recipe};
+use super::recipe::{EarlyStopping, Loss, Optimizer, Recipe};
 use crate::analyze::stats::StatsSummary;
 use crate::planner::decision::Decisions;
 use crate::planner::{
-    Budget, PlannerError, PlannerInput, PlannerOutput, deploy_plan, normalizations, output_classes,
-    roi_size, step_memory,
+    Budget, IntensityRules, PlannerError, PlannerInput, PlannerOutput, deploy_plan, normalizations,
+    output_classes, roi_size, step_memory,
 };
 use crate::schedule::{WARMUP_MULTIPLIER, validation_epochs, warmup_cosine};
 use crate::settings::registry;
@@ -36,6 +36,7 @@ pub static SEGRESNET: Algorithm = Algorithm {
         loss: Loss::DiceCe { batch: false },
         optimizer: Optimizer::ADAMW,
         centers_outside_regions: true,
+        mixed_cases: 1,
         augment: augmentation::augment,
         learning_rate_factor: |epoch, plan| {
             let (warmup, epochs) = (plan.num_warmup_epochs, plan.num_epochs);
@@ -45,6 +46,7 @@ pub static SEGRESNET: Algorithm = Algorithm {
             let (every, crops) = (plan.num_epochs_per_validation, plan.num_crops_per_image);
             validation_epochs(plan.num_epochs, every, crops)
         },
+        early_stopping: EarlyStopping::Plateau,
     },
 };
 
@@ -87,7 +89,7 @@ fn plan(
         &mut decisions,
         because,
     )?;
-    let normalizations = normalizations(stats, input, &mut decisions)?;
+    let normalizations = normalizations(&IntensityRules::SEGRESNET, stats, input, &mut decisions)?;
     let train = rules::training(
         stats,
         &scaled,

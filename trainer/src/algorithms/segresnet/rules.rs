@@ -2,6 +2,7 @@
 
 use vesal_network::{NetworkConfig, SegResNetDsConfig};
 
+use super::autoscale::INIT_FILTERS;
 use super::grid::Grid;
 use super::scale::Scaled;
 use crate::algorithms::NetworkSize;
@@ -74,7 +75,7 @@ pub(crate) fn network_of_size(size: &NetworkSize) -> NetworkConfig {
     let network = SegResNetDsConfig {
         in_channels: size.in_channels,
         out_channels: size.out_channels,
-        init_filters: size.init_filters,
+        init_filters: size.init_filters.unwrap_or(INIT_FILTERS),
         blocks_down: size.blocks_down.clone(),
         dsdepth: DSDEPTH.min(size.blocks_down.len()),
         resolution: None,
@@ -175,6 +176,7 @@ pub(crate) fn training(
         num_steps_per_image,
         crop_mode,
         num_epochs,
+        epochs_per_round: 1,
         num_epochs_per_validation: decisions.optional(
             &registry::NUM_EPOCHS_PER_VALIDATION,
             overrides.num_epochs_per_validation,

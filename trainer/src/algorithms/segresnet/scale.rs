@@ -3,8 +3,8 @@
 use super::autoscale::{Autoscale, BasePatch, Scaling, autoscale};
 use super::grid::Grid;
 use crate::analyze::stats::StatsSummary;
+use crate::planner::Budget;
 use crate::planner::decision::{Decisions, Group, numbers};
-use crate::planner::{Budget, MemorySource};
 use crate::settings::{Overrides, registry};
 
 /// Network and patches at both autoscalings.
@@ -31,19 +31,7 @@ pub(crate) fn scale(
     decisions: &mut Decisions,
 ) -> Scaled {
     decisions.group = Group::Patches;
-    let memory_gib = decisions.ruled(
-        "device_memory_gib",
-        budget.device_memory_gib,
-        match budget.source {
-            MemorySource::Set => "as set by you",
-            MemorySource::Cuda => "the memory of the GPU to train on, of several the least",
-            MemorySource::Ram => {
-                "without a GPU, three quarters of the machine's memory, at most 16 GiB"
-            }
-            MemorySource::Default => "16 GiB, which the rules are made for",
-        },
-        "kept from the first planning on; `--device-memory` changes it",
-    );
+    let memory_gib = budget.recorded(decisions);
     let allowed = decisions.by_default(&registry::AUTO_SCALE_ALLOWED, overrides.auto_scale_allowed);
     let batch = decisions.by_default(&registry::AUTO_SCALE_BATCH, overrides.auto_scale_batch);
     let roi = decisions.by_default(&registry::AUTO_SCALE_ROI, overrides.auto_scale_roi);

@@ -1,6 +1,8 @@
 //! Random changes within planes.
 
-use crate::algorithms::segresnet::augmentation::{AugmentationLimits, ROTATION, augment_within};
+use crate::algorithms::segresnet::augmentation::{
+    AugmentationLimits, ROTATION, SMOOTHING, augment_within,
+};
 use crate::augment::random::{
     maybe_add_noise, maybe_factor, maybe_flip, maybe_offset, maybe_smooth, maybe_turn, maybe_warp,
 };
@@ -29,7 +31,7 @@ pub fn augment(patch: &mut Patch, plan: &TrainPlan, rng: &mut Rng) {
         return augment_within(patch, plan, PLANAR, rng);
     }
     maybe_warp(patch, 0.2, PLANAR.rotation, PLANAR.scaling, rng);
-    maybe_smooth(patch, 0.2, PLANAR.smoothed, rng);
+    maybe_smooth(patch, 0.2, PLANAR.smoothed, SMOOTHING, rng);
     maybe_flip(patch, 0.5, &plan.augment_flips, rng);
     let scale = maybe_factor(0.5, 0.3, rng);
     let shift = maybe_offset(0.5, 0.1, rng);

@@ -7,13 +7,14 @@ use vesal_network::{NetworkConfig, SegResNet2dConfig};
 
 use super::algorithm::{Algorithm, NetworkSize};
 use super::recipe::{Loss, Recipe};
-use super::segresnet::autoscale::BasePatch;
+use super::segresnet::autoscale::{BasePatch, INIT_FILTERS};
 use super::segresnet::grid::{self, Grid};
 use super::segresnet::{SEGRESNET, complete, rules, scale};
 use crate::analyze::stats::StatsSummary;
 use crate::planner::decision::{Decisions, Group, numbers};
 use crate::planner::{
-    Budget, PlannerError, PlannerInput, PlannerOutput, normalizations, output_classes, roi_size,
+    Budget, IntensityRules, PlannerError, PlannerInput, PlannerOutput, normalizations,
+    output_classes, roi_size,
 };
 use crate::settings::{Overrides, registry};
 
@@ -107,7 +108,7 @@ fn plan(
         &mut decisions,
         because,
     )?;
-    let normalizations = normalizations(stats, input, &mut decisions)?;
+    let normalizations = normalizations(&IntensityRules::SEGRESNET, stats, input, &mut decisions)?;
     let given = rules::Given {
         algorithm: SEGRESNET2D.name,
         overrides,
@@ -130,7 +131,7 @@ fn plan(
 /// Decides the spacing by SegResNet's rule. Only sizes follow from it: images are not resampled.
 fn stored_grid(stats: &StatsSummary, overrides: &Overrides, decisions: &mut Decisions) -> Grid {
     decisions.group = Group::Grid;
-    let spacing = grid::spacing(stats, overrides, decisions);
+    let spacing = grid::spacing(stats, grid::auto_spacing(stats), overrides, decisions);
     let because = match overrides.resample {
         Some(true) => "`resample`, as set by you, is not for this algorithm",
         _ => "planes were acquired far apart",
@@ -152,7 +153,7 @@ fn network_of_size(size: &NetworkSize) -> NetworkConfig {
     let network = SegResNet2dConfig {
         in_channels: size.in_channels,
         out_channels: size.out_channels,
-        init_filters: size.init_filters,
+        init_filters: size.init_filters.unwrap_or(INIT_FILTERS),
         blocks_down: size.blocks_down.clone(),
         dsdepth: DSDEPTH.min(size.blocks_down.len()),
     };

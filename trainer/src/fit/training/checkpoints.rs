@@ -24,7 +24,7 @@ where
         let head = CheckpointHead {
             identity: self.plans.identity.clone(),
             position: self.position,
-            num_epochs: self.plans.train.num_epochs,
+            num_epochs: self.plans.train.trained_epochs(),
             optimizer_steps: learner.first.optimizer.time,
             loss_scale: learner.first.loss_scale.scale,
             history: self.history.clone(),

@@ -1,0 +1,98 @@
+//! DiNTS: cells between nodes of four resolutions, as a search arranged them.
+
+mod architecture;
+mod cells;
+mod codes;
+mod inferred;
+mod size;
+
+pub use architecture::{DintsArchitecture, DintsArchitectureError};
+pub use cells::{CellOperation, CellPath, CellRate, DintsCell};
+pub use codes::{CodeRow, DintsCodes};
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::{ArchitectureError, ConfigError};
+use crate::family::{Activations, Family};
+use crate::shapes::Shapes;
+
+/// Most channels of an input, an output or the stem.
+const MAX_CHANNELS: usize = 4096;
+
+/// Hyperparameters of DiNTS.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DintsConfig {
+    pub in_channels: usize,
+    pub out_channels: usize,
+    /// Channels of the stem at the input's resolution; each halving doubles them. MONAI: `32 * channel_mul`.
+    pub filters: usize,
+    #[serde(default, skip_serializing_if = "DintsArchitecture::is_default")]
+    pub architecture: DintsArchitecture,
+}
+
+impl Family for DintsConfig {
+    const NAME: &'static str = "DiNTS";
+
+    fn validate(&self) -> Result<(), ConfigError> {
+        for (field, found) in [
+            ("in_channels", self.in_channels),
+            ("out_channels", self.out_channels),
+            ("filters", self.filters),
+        ] {
+            if found == 0 {
+                return Err(ConfigError::Zero { field });
+            }
+            if found > MAX_CHANNELS {
+                let max = MAX_CHANNELS;
+                return Err(ConfigError::TooLarge { field, found, max });
+            }
+        }
+        Ok(())
+    }
+
+    fn in_channels(&self) -> usize {
+        self.in_channels
+    }
+
+    fn out_channels(&self) -> usize {
+        self.out_channels
+    }
+
+    /// The coarsest node has two voxels of each axis at least.
+    fn shape_factor(&self) -> [usize; 3] {
+        [32; 3]
+    }
+
+    fn parameters(&self) -> u64 {
+        let tensors = self.tensors();
+        let sizes = tensors
+            .iter()
+            .map(|(_, shape)| shape.iter().product::<usize>() as u64);
+        sizes.sum()
+    }
+
+    fn activations(&self, patch: [usize; 3]) -> Activations {
+        self.step(patch)
+    }
+
+    fn recognizes(shapes: &Shapes<'_>) -> bool {
+        shapes.starts_with("dints_space.cell_tree.")
+    }
+
+    /// Cells that change nothing have no tensors: only the default architecture is told from tensors alone.
+    fn infer(shapes: &Shapes<'_>) -> Result<Self, ArchitectureError> {
+        inferred::infer(shapes)
+    }
+
+    fn facts(&self) -> Vec<(&'static str, String)> {
+        inferred::facts(self, &self.architecture.traced())
+    }
+
+    fn facts_of(
+        &self,
+        shapes: &Shapes<'_>,
+    ) -> Result<Vec<(&'static str, String)>, ArchitectureError> {
+        inferred::facts_of(shapes, &self.architecture)
+    }
+}
