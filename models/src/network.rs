@@ -5,6 +5,7 @@ use burn::record::Record;
 use burn::tensor::backend::{AutodiffBackend, Backend};
 use vesal_network::{ConfigError, NetworkConfig};
 
+use crate::families::dints::Dints;
 use crate::families::segresnet_ds::SegResNetDs;
 use crate::families::segresnet2d::SegResNet2d;
 use crate::ops::NetworkOps;
@@ -106,4 +107,5 @@ macro_rules! networks {
 networks! {
     SegresnetDs(SegResNetDs),
     Segresnet2d(SegResNet2d),
+    Dints(Dints),
 }

@@ -268,6 +268,26 @@ impl<B: Backend> NetworkOps<B> for Recorder {
         self.with_integers("Slice", "slice", &x, integers, shape)
     }
 
+    fn subsample(&mut self, x: Recorded, start: usize, step: usize) -> Recorded {
+        let (_, space) = x.shape.volume();
+        let axes = [2, 3, 4];
+        let shape = axes
+            .into_iter()
+            .zip(space)
+            .fold(x.shape.clone(), |shape, (axis, size)| {
+                shape.sliced(axis, &(start..size), step)
+            });
+        let integers = [
+            ("starts", [start; 3]),
+            ("ends", space),
+            ("axes", axes),
+            ("steps", [step; 3]),
+        ];
+        let integers =
+            integers.map(|(input, values)| (input, values.map(|value| value as i64).to_vec()));
+        self.with_integers("Slice", "subsample", &x, integers, shape)
+    }
+
     fn concat(&mut self, values: Vec<Recorded>, axis: usize) -> Recorded {
         let shape = Shape::concatenated(values.iter().map(|value| &value.shape), axis);
         let attributes = vec![AttributeProto::int("axis", values[0].axis(axis))];

@@ -13,6 +13,7 @@ mod work_dir;
 
 mod checker;
 mod ensembles;
+mod golden_dints;
 mod golden_ensemble;
 mod golden_import;
 mod golden_segresnet2d;

@@ -172,3 +172,8 @@ fn numbers<const N: usize>(value: &Value) -> Option<[f64; N]> {
         .try_into()
         .ok()
 }
+
+/// Name of a class without its modules.
+pub(crate) fn class_of(target: &str) -> &str {
+    target.rsplit('.').next().unwrap_or(target)
+}

@@ -3,13 +3,15 @@
 mod arguments;
 mod residual_unet;
 
+pub use crate::families::dints::{DintsFileError, read_architecture};
+pub(crate) use arguments::class_of;
 pub use arguments::{Arguments, ArgumentsError};
 pub(crate) use residual_unet::{NormArgument, ResidualUNetArguments, name_of};
 
 use serde_json::Value;
 use vesal_network::NetworkConfig;
 
-use crate::families::{segresnet_ds, segresnet2d};
+use crate::families::{dints, segresnet_ds, segresnet2d};
 
 /// How the arguments of a family's network are told and read.
 struct Description {
@@ -35,6 +37,11 @@ const NETWORKS: &[Description] = &[
         describes: |_| true,
         read: segresnet_ds::monai::read,
     },
+    Description {
+        class: "DiNTS",
+        describes: |_| true,
+        read: dints::monai::read,
+    },
 ];
 
 /// Reads the network of a configuration; `None` if it describes none. Without a class name, which Auto3DSeg's template
@@ -54,10 +61,10 @@ pub fn network(config: &Arguments<'_>) -> Result<Option<NetworkConfig>, Argument
     };
     let class = match network.text("_target_")? {
         None => NETWORKS[0].class,
-        Some(target) => target.rsplit('.').next().unwrap_or(target),
+        Some(target) => class_of(target),
     };
     let mut known = NETWORKS.iter();
     let found = known.find(|known| known.class == class && (known.describes)(&network));
-    let found = found.ok_or_else(|| network.unsupported("_target_", "SegResNetDS"))?;
+    let found = found.ok_or_else(|| network.unsupported("_target_", "SegResNetDS or DiNTS"))?;
     (found.read)(config, &network).map(Some)
 }

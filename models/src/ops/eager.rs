@@ -232,6 +232,18 @@ impl<B: DifferentiableOps> NetworkOps<B> for Eager<B> {
         x.with(y, shape)
     }
 
+    fn subsample(&mut self, x: EagerValue<B>, start: usize, step: usize) -> EagerValue<B> {
+        let (_, space) = x.shape.volume();
+        let mut shape = x.shape.clone();
+        let mut slices = vec![Slice::full(); shape.rank()];
+        for (axis, size) in (2..5).zip(space) {
+            shape = shape.sliced(axis, &(start..size), step);
+            let end = Some(size as isize);
+            slices[x.place(axis)] = Slice::new(start as isize, end, step as isize);
+        }
+        x.with(B::float_slice(x.tensor.clone(), &slices), shape)
+    }
+
     fn concat(&mut self, values: Vec<EagerValue<B>>, axis: usize) -> EagerValue<B> {
         let shape = Shape::concatenated(values.iter().map(|value| &value.shape), axis);
         let first = &values[0];

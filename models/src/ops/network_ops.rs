@@ -170,6 +170,14 @@ pub trait NetworkOps<B: Backend> {
         step: usize,
     ) -> Self::Value;
 
+    /// Every `step`-th voxel of a volume along each spatial axis, from `start` on.
+    fn subsample(&mut self, x: Self::Value, start: usize, step: usize) -> Self::Value {
+        let (_, space) = self.shape(&x).volume();
+        (2..5)
+            .zip(space)
+            .fold(x, |x, (axis, size)| self.slice(x, axis, start..size, step))
+    }
+
     /// Values concatenated along an axis that is not that of the batch; all other sizes are the same.
     fn concat(&mut self, values: Vec<Self::Value>, axis: usize) -> Self::Value;
 

@@ -43,13 +43,14 @@ pub enum Case {
     ReshapeAndTranspose,
     Gather,
     SliceAndConcat,
+    Subsample,
     Roll,
     Pad,
     Interpolate,
     Attention,
 }
 
-pub const CASES: [Case; 27] = [
+pub const CASES: [Case; 28] = [
     Case::Conv,
     Case::ConvTranspose,
     Case::InstanceNorm,
@@ -73,6 +74,7 @@ pub const CASES: [Case; 27] = [
     Case::ReshapeAndTranspose,
     Case::Gather,
     Case::SliceAndConcat,
+    Case::Subsample,
     Case::Roll,
     Case::Pad,
     Case::Interpolate,
@@ -332,6 +334,13 @@ impl<B: Backend> Tiny<B> {
                 let odd = ops.slice(x, 4, 1..8, 2);
                 let odd = ops.scale(odd, 2.);
                 ops.concat(vec![odd, even], 4)
+            }
+            Case::Subsample => {
+                let even = ops.subsample(x.clone(), 0, 2);
+                let odd = ops.subsample(x, 1, 2);
+                let both = ops.concat(vec![odd, even], 1);
+                let both = ops.slice(both, 1, 2..8, 1);
+                resize_linear(ops, both, WINDOW)
             }
             Case::Roll => {
                 let y = ops.roll(x, 3, 2);

@@ -20,6 +20,24 @@ pub(super) fn infer(shapes: &Shapes<'_>) -> Result<DintsConfig, ArchitectureErro
     }
 }
 
+/// The network with this architecture that the tensors belong to.
+pub(super) fn infer_with(
+    shapes: &Shapes<'_>,
+    architecture: DintsArchitecture,
+) -> Result<DintsConfig, ArchitectureError> {
+    let (config, traces) = read(shapes, &architecture)?;
+    let described = facts(&config, &architecture.traced());
+    let mut both = described.into_iter().zip(facts(&config, &traces));
+    match both.find(|(described, found)| described != found) {
+        None => check_all(&config, shapes).map(|()| config),
+        Some(((field, described), (_, found))) => Err(ArchitectureError::Contradiction {
+            field,
+            described,
+            found,
+        }),
+    }
+}
+
 /// Facts of the network that the tensors belong to. Where its cells are those of the described architecture, all
 /// tensors are checked.
 pub(super) fn facts_of(

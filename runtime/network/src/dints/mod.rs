@@ -31,6 +31,18 @@ pub struct DintsConfig {
     pub architecture: DintsArchitecture,
 }
 
+impl DintsConfig {
+    /// The network with this architecture that a state dict belongs to.
+    ///
+    /// **Errors**: [`ArchitectureError`], for the first block whose cells are others.
+    pub fn infer_with(
+        shapes: &Shapes<'_>,
+        architecture: DintsArchitecture,
+    ) -> Result<Self, ArchitectureError> {
+        inferred::infer_with(shapes, architecture)
+    }
+}
+
 impl Family for DintsConfig {
     const NAME: &'static str = "DiNTS";
 
