@@ -8,6 +8,7 @@ use vesal_network::{ConfigError, NetworkConfig};
 use crate::families::dints::Dints;
 use crate::families::segresnet_ds::SegResNetDs;
 use crate::families::segresnet2d::SegResNet2d;
+use crate::families::swinunetr::SwinUnetr;
 use crate::ops::NetworkOps;
 use crate::segmentation::{Heads, SegmentationNetwork};
 
@@ -108,4 +109,5 @@ networks! {
     SegresnetDs(SegResNetDs),
     Segresnet2d(SegResNet2d),
     Dints(Dints),
+    Swinunetr(SwinUnetr),
 }

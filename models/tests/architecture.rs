@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use burn_flex::Flex;
 use burn_store::ModuleSnapshot;
 use vesal_network::{
-    ArchitectureError, NetworkConfig, SegResNet2dConfig, SegResNetDsConfig, Shapes,
+    ArchitectureError, NetworkConfig, PatchMerging, SegResNet2dConfig, SegResNetDsConfig, Shapes,
+    SwinUnetrConfig,
 };
 
 fn config(levels: usize, dsdepth: usize, resolution: Option<[f64; 3]>) -> NetworkConfig {
@@ -26,6 +27,16 @@ fn planar(levels: usize, dsdepth: usize) -> NetworkConfig {
         init_filters: 4,
         blocks_down: [1, 2, 3, 1, 1][..levels].to_vec(),
         dsdepth,
+    })
+}
+
+fn swin(channels: [usize; 2], patch_merging: PatchMerging) -> NetworkConfig {
+    let [in_channels, out_channels] = channels;
+    NetworkConfig::Swinunetr(SwinUnetrConfig {
+        in_channels,
+        out_channels,
+        feature_size: 12,
+        patch_merging,
     })
 }
 
@@ -102,6 +113,33 @@ fn a_planar_network_is_told_from_its_shapes_in_two_dimensions_or_three() {
 }
 
 #[test]
+fn a_network_of_attention_is_told_from_its_shapes_but_for_the_order_of_merging() {
+    // With as many input channels as features, a residual block has one convolution less.
+    for (channels, tensors) in [([1, 2], 151), ([12, 3], 150)] {
+        let config = swin(channels, PatchMerging::Monai14);
+        let shapes = shapes_of(&config);
+        assert_eq!(shapes.len(), tensors);
+        let count = |shape: &Vec<usize>| shape.iter().product::<usize>() as u64;
+        assert_eq!(shapes.values().map(count).sum::<u64>(), config.parameters());
+        let shapes = view(&shapes);
+        assert_eq!(config.check_shapes(&shapes), Ok(()));
+        let current = swin(channels, PatchMerging::Monai15);
+        assert_eq!(NetworkConfig::infer(&shapes), Ok(current));
+    }
+}
+
+#[test]
+fn the_order_of_merging_is_stated_in_files() {
+    let text = serde_json::to_string(&swin([1, 2], PatchMerging::default())).unwrap();
+    assert_eq!(
+        text,
+        r#"{"swinunetr":{"in_channels":1,"out_channels":2,"feature_size":12,"patch_merging":"monai_1_5"}}"#
+    );
+    let without = text.replace(r#","patch_merging":"monai_1_5""#, "");
+    assert!(serde_json::from_str::<NetworkConfig>(&without).is_err());
+}
+
+#[test]
 fn another_description_is_a_contradiction() {
     let shapes = shapes_of(&config(3, 2, None));
     let shapes = view(&shapes);
@@ -110,6 +148,7 @@ fn another_description_is_a_contradiction() {
         (config(3, 1, None), "deep supervision heads"),
         (config(3, 2, Some([1.0, 1.0, 2.0])), "kernels by level"),
         (planar(3, 2), "family"),
+        (swin([2, 3], PatchMerging::Monai15), "family"),
     ] {
         let error = other.check_shapes(&shapes).unwrap_err();
         assert!(

@@ -16,7 +16,7 @@ pub(super) fn assemble_exit(error: &AssembleError) -> Exit {
         },
         AssembleError::Interface { .. } => Exit::Bundle,
         AssembleError::Lower { source, .. } => match &**source {
-            LowerError::Window { .. } | LowerError::NotFinite { .. } => Exit::Input,
+            LowerError::Window(_) | LowerError::NotFinite { .. } => Exit::Input,
             _ => Exit::Bug,
         },
         AssembleError::Probe(_) => Exit::Bug,

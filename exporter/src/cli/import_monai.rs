@@ -125,7 +125,9 @@ fn exit(error: &ImportError) -> Exit {
             | PlanningError::UnusedBounds
             | PlanningError::NoTemplateSpacing { .. }
             | PlanningError::UnusedSpacing => Exit::Usage,
-            PlanningError::Window { .. } | PlanningError::Labels { .. } => Exit::Usage,
+            PlanningError::Window { .. }
+            | PlanningError::SmallWindow(_)
+            | PlanningError::Labels { .. } => Exit::Usage,
             PlanningError::NoSpacing
             | PlanningError::Setting { .. }
             | PlanningError::PlanarSpacing

@@ -124,11 +124,12 @@ fn window(
     let found = stated.or_else(template).ok_or(PlanningError::NoWindow)?;
     let factor = network.shape_factor();
     let fits = (0..3).all(|axis| found[axis] > 0 && found[axis].is_multiple_of(factor[axis]));
-    if fits {
-        Ok(found)
-    } else {
-        Err(PlanningError::Window { found, factor })
+    if !fits {
+        return Err(PlanningError::Window { found, factor });
     }
+    let checked = network.check_window(found);
+    checked.map_err(PlanningError::SmallWindow)?;
+    Ok(found)
 }
 
 fn name_channels(count: usize, modality: Modality) -> Vec<Channel> {

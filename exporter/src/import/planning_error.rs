@@ -2,6 +2,7 @@
 
 use thiserror::Error;
 use vesal_bundle::deploy_plan::MAX_WINDOW_SIDE;
+use vesal_network::WindowSizeError;
 
 /// Why no plan can be made from checkpoint and flags.
 #[derive(Debug, Clone, PartialEq, Error)]
@@ -46,6 +47,9 @@ pub enum PlanningError {
         /// The required divisor.
         factor: [usize; 3],
     },
+    /// A window that is too small for the network.
+    #[error(transparent)]
+    SmallWindow(WindowSizeError),
     /// The number of names differs from that of classes.
     #[error("{found} labels are named, the network has {expected} {what}")]
     Labels {
@@ -87,6 +91,7 @@ impl PlanningError {
                 let allowed = next.iter().all(|&side| side <= MAX_WINDOW_SIDE);
                 allowed.then(|| format!("`--roi {x},{y},{z}` is the next larger one"))
             }
+            Self::SmallWindow(_) => Some("`--roi X,Y,Z` states a larger one".into()),
             Self::Labels { .. } => {
                 Some("`--labels NAME,...` names every class or region in order".into())
             }

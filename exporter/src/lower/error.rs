@@ -1,21 +1,15 @@
 //! Why a network is not lowered.
 
 use thiserror::Error;
+use vesal_network::WindowSizeError;
 use vesal_onnx::check::CheckError;
 
 /// Why a network cannot be lowered.
 #[derive(Debug, Error)]
 pub enum LowerError {
-    /// The window does not fit the network's strides.
-    #[error("the window has {found} voxels on axis {axis}, expected a multiple of {factor}")]
-    Window {
-        /// Axis, from 0.
-        axis: usize,
-        /// Voxels of the window.
-        found: usize,
-        /// The required divisor.
-        factor: usize,
-    },
+    /// The window does not fit the network.
+    #[error(transparent)]
+    Window(#[from] WindowSizeError),
     /// A layer whose padding depends on its input.
     #[error("layer `{layer}` has implicit padding, expected explicit padding")]
     ImplicitPadding { layer: String },

@@ -11,6 +11,24 @@ use vesal_onnx::GraphBuilder;
 
 use super::error::LowerError;
 
+/// Values of a parameter, if all are finite.
+fn finite<B: Backend, const D: usize>(
+    path: &str,
+    parameter: &Param<Tensor<B, D>>,
+) -> Result<Vec<f32>, LowerError> {
+    let data = parameter.val().into_data().convert::<f32>();
+    let parameter = || path.to_owned();
+    match data.into_vec::<f32>() {
+        Ok(values) if values.iter().all(|value| value.is_finite()) => Ok(values),
+        Ok(_) => Err(LowerError::NotFinite {
+            parameter: parameter(),
+        }),
+        Err(_) => Err(LowerError::Parameter {
+            parameter: parameter(),
+        }),
+    }
+}
+
 /// Adds weights and constants to a graph, each once, and assigns names to all values.
 pub(super) struct Initializers {
     paths: HashMap<ParamId, String>,
@@ -57,20 +75,44 @@ impl Initializers {
         operator: &'static str,
         parameter: &Param<Tensor<B, D>>,
     ) -> Result<String, LowerError> {
+        let path = self.path(operator, parameter)?;
+        if self.weights.insert(path.clone()) {
+            graph.initializer(&path, &parameter.dims(), &finite(&path, parameter)?);
+        }
+        Ok(path)
+    }
+
+    fn path<B: Backend, const D: usize>(
+        &self,
+        operator: &'static str,
+        parameter: &Param<Tensor<B, D>>,
+    ) -> Result<String, LowerError> {
         let path = self.paths.get(&parameter.id).cloned();
-        let path = path.ok_or(LowerError::UnknownParameter { operator })?;
-        if !self.weights.insert(path.clone()) {
-            return Ok(path);
-        }
-        let data = parameter.val().into_data().convert::<f32>();
-        match data.as_slice::<f32>() {
-            Ok(values) if values.iter().all(|value| value.is_finite()) => {
-                graph.initializer(&path, &parameter.dims(), values);
-                Ok(path)
-            }
-            Ok(_) => Err(LowerError::NotFinite { parameter: path }),
-            Err(_) => Err(LowerError::Parameter { parameter: path }),
-        }
+        path.ok_or(LowerError::UnknownParameter { operator })
+    }
+
+    /// The name of a bias by relative position, which is computed here rather than whenever the network is loaded.
+    ///
+    /// **Definition**: `bias[h, a, b] = table[indices[a, b], h]`.
+    pub fn position_bias<B: Backend>(
+        &mut self,
+        graph: &mut GraphBuilder,
+        table: &Param<Tensor<B, 2>>,
+        indices: &Indices,
+    ) -> Result<String, LowerError> {
+        let path = self.path("bias", table)?;
+        let [_, heads] = table.dims();
+        let rows = finite(&path, table)?;
+        let indices = indices.values();
+        let tokens = indices.len().isqrt();
+        let bias = (0..heads).flat_map(|head| {
+            let rows = &rows;
+            indices.iter().map(move |row| rows[row * heads + head])
+        });
+        let bias: Vec<f32> = bias.collect();
+        let name = self.unique(format!("{path}.{tokens}"));
+        graph.initializer(&name, &[heads, tokens, tokens], &bias);
+        Ok(name)
     }
 
     /// The name of a constant.

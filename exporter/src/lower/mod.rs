@@ -98,16 +98,5 @@ pub fn to_onnx<B: Backend>(
 ///
 /// **Errors**: [`LowerError::Window`].
 pub fn check_window(config: &NetworkConfig, window: [usize; 3]) -> Result<(), LowerError> {
-    let factors = config.shape_factor();
-    for axis in 0..3 {
-        let (found, factor) = (window[axis], factors[axis]);
-        if found == 0 || !found.is_multiple_of(factor) {
-            return Err(LowerError::Window {
-                axis,
-                found,
-                factor,
-            });
-        }
-    }
-    Ok(())
+    Ok(config.check_window(window)?)
 }

@@ -216,6 +216,17 @@ impl<B: Backend> NetworkOps<B> for Recorder {
         self.operation("Softmax", "softmax", vec![x.name], attributes, x.shape)
     }
 
+    fn position_bias(&mut self, table: &Param<Tensor<B, 2>>, indices: &Indices) -> Recorded {
+        let [_, heads] = table.dims();
+        let tokens = indices.values().len().isqrt();
+        let graph = &mut self.graph;
+        let name = self.initializers.position_bias(graph, table, indices);
+        Recorded {
+            name: self.or_fail(name),
+            shape: Shape::fixed([heads, tokens, tokens]),
+        }
+    }
+
     fn layer_norm(&mut self, module: &LayerNorm<B>, x: Recorded) -> Recorded {
         let operator = "LayerNormalization";
         let channels = module.channels;

@@ -80,6 +80,11 @@ impl Recorder {
         let name = self
             .initializers
             .weight(&mut self.graph, operator, parameter);
+        self.or_fail(name)
+    }
+
+    /// The name of an initializer; none after a failure.
+    pub fn or_fail(&mut self, name: Result<String, LowerError>) -> String {
         name.unwrap_or_else(|error| {
             self.fail(error);
             String::new()

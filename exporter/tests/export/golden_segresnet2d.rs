@@ -1,13 +1,9 @@
 //! Checkpoints of two-dimensional networks against the reference's stored outputs, in Burn and in ONNX Runtime.
 
-use std::fs::File;
-use std::io::Read;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use burn_flex::Flex;
-use flate2::read::GzDecoder;
 use ndarray::{ArrayD, Ix5};
-use ndarray_npy::NpzReader;
 use serde_json::Value;
 use vesal_bundle::Bundle;
 use vesal_bundle::deploy_plan::Modality;
@@ -28,40 +24,11 @@ fn folder() -> Option<PathBuf> {
     golden::find("algorithms/segresnet2d")
 }
 
-/// Facts, arrays and checkpoint of every network in the folder.
-fn networks(folder: &Path, place: &Path) -> Vec<(Value, NpzReader<File>, PathBuf)> {
-    let files = std::fs::read_dir(folder).unwrap();
-    let mut files: Vec<_> = files.map(|file| file.unwrap().path()).collect();
-    files.sort();
-    let facts = files
-        .iter()
-        .filter(|file| file.extension().is_some_and(|ending| ending == "json"));
-    let networks = facts.map(|path| {
-        let facts: Value = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
-        let file = facts["checkpoint"]["file"].as_str().unwrap();
-        let mut bytes = Vec::new();
-        let packed = File::open(folder.join(file)).unwrap();
-        GzDecoder::new(packed).read_to_end(&mut bytes).unwrap();
-        assert_eq!(bytes.len() as u64, facts["checkpoint"]["plain_bytes"]);
-        let checkpoint = place.join(file.strip_suffix(".gz").unwrap());
-        std::fs::write(&checkpoint, bytes).unwrap();
-        let arrays = NpzReader::new(File::open(path.with_extension("npz")).unwrap()).unwrap();
-        (facts, arrays, checkpoint)
-    });
-    let networks: Vec<_> = networks.collect();
-    assert!(!networks.is_empty());
-    networks
-}
-
-fn tolerance(case: &Value) -> f32 {
-    (4. * case["float32_error"].as_f64().unwrap() + 1e-5) as f32
-}
-
 #[test]
 fn golden_outputs_of_two_dimensional_networks() {
     let Some(folder) = folder() else { return };
     let place = tempfile::tempdir().unwrap();
-    for (facts, mut arrays, path) in networks(&folder, place.path()) {
+    for (facts, mut arrays, path) in golden::networks(&folder, place.path()) {
         let checkpoint = Checkpoint::read(&path).unwrap();
         let config = golden::network_config(&checkpoint);
         assert_eq!(config.parameters(), facts["parameters"]);
@@ -88,7 +55,7 @@ fn golden_outputs_of_two_dimensional_networks() {
             let input: ArrayD<f32> = arrays.by_name(&format!("{name}_input")).unwrap();
             let input = input.into_dimensionality::<Ix5>().unwrap();
             let expected = golden::stored(&mut arrays, &format!("{name}_output"));
-            let allowed = tolerance(case);
+            let allowed = golden::tolerance(case);
             let found = largest_difference_at(&forward(&network, &input), &expected);
             assert!(found <= allowed, "{name} differs by {found} in Burn");
 
@@ -151,7 +118,7 @@ fn golden_checkpoint_of_the_template_has_the_weights_of_the_other() {
     let Some(folder) = folder() else { return };
     let place = tempfile::tempdir().unwrap();
     let template = Checkpoint::read(&folder.join(TEMPLATE)).unwrap();
-    let mut same = networks(&folder, place.path())
+    let mut same = golden::networks(&folder, place.path())
         .into_iter()
         .filter(|(.., path)| Checkpoint::read(path).unwrap().tensors == template.tensors);
     assert!(same.next().is_some());

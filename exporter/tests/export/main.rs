@@ -17,6 +17,7 @@ mod golden_dints;
 mod golden_ensemble;
 mod golden_import;
 mod golden_segresnet2d;
+mod golden_swinunetr;
 mod hostile;
 mod import_folders;
 mod import_monai;

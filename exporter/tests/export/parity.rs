@@ -4,7 +4,7 @@ use crate::support::{self, config, input, network, runtime};
 use vesal_bundle::probe::ProbeInput;
 use vesal_exporter::lower::{self, LowerError};
 use vesal_exporter::parity::{self, ParityError, compare_on};
-use vesal_network::NetworkConfig;
+use vesal_network::{NetworkConfig, WindowSizeError};
 
 fn agree(config: NetworkConfig, batch: usize, window: [usize; 3]) {
     let [x, y, z] = window;
@@ -100,11 +100,11 @@ fn windows_that_the_strides_do_not_divide_are_refused() {
     assert!(
         matches!(
             error,
-            LowerError::Window {
+            LowerError::Window(WindowSizeError::Multiple {
                 axis: 1,
                 found: 10,
                 factor: 4
-            }
+            })
         ),
         "{error}"
     );

@@ -1,10 +1,13 @@
 //! Golden vectors that the reference implementation wrote.
 
 use std::fs::File;
-use std::path::PathBuf;
+use std::io::Read;
+use std::path::{Path, PathBuf};
 
+use flate2::read::GzDecoder;
 use ndarray::ArrayD;
 use ndarray_npy::NpzReader;
+use serde_json::Value;
 use vesal_exporter::import::{Checkpoint, InferenceSettings};
 use vesal_network::NetworkConfig;
 
@@ -45,4 +48,34 @@ pub fn stored(arrays: &mut NpzReader<File>, name: &str) -> Vec<(usize, f32)> {
 pub fn network_config(checkpoint: &Checkpoint) -> NetworkConfig {
     let settings = InferenceSettings::from_config(checkpoint.config.as_ref().unwrap()).unwrap();
     settings.network.unwrap()
+}
+
+/// Facts, arrays and checkpoint of every network in the folder.
+pub fn networks(folder: &Path, place: &Path) -> Vec<(Value, NpzReader<File>, PathBuf)> {
+    let files = std::fs::read_dir(folder).unwrap();
+    let mut files: Vec<_> = files.map(|file| file.unwrap().path()).collect();
+    files.sort();
+    let facts = files
+        .iter()
+        .filter(|file| file.extension().is_some_and(|ending| ending == "json"));
+    let networks = facts.map(|path| {
+        let facts: Value = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
+        let file = facts["checkpoint"]["file"].as_str().unwrap();
+        let mut bytes = Vec::new();
+        let packed = File::open(folder.join(file)).unwrap();
+        GzDecoder::new(packed).read_to_end(&mut bytes).unwrap();
+        assert_eq!(bytes.len() as u64, facts["checkpoint"]["plain_bytes"]);
+        let checkpoint = place.join(file.strip_suffix(".gz").unwrap());
+        std::fs::write(&checkpoint, bytes).unwrap();
+        let arrays = NpzReader::new(File::open(path.with_extension("npz")).unwrap()).unwrap();
+        (facts, arrays, checkpoint)
+    });
+    let networks: Vec<_> = networks.collect();
+    assert!(!networks.is_empty());
+    networks
+}
+
+/// Four times the error of PyTorch's own single precision.
+pub fn tolerance(case: &Value) -> f32 {
+    (4. * case["float32_error"].as_f64().unwrap() + 1e-5) as f32
 }

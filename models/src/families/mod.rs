@@ -4,3 +4,4 @@
 pub mod dints;
 pub mod segresnet2d;
 pub mod segresnet_ds;
+pub mod swinunetr;

@@ -11,7 +11,7 @@ pub(crate) use residual_unet::{NormArgument, ResidualUNetArguments, name_of};
 use serde_json::Value;
 use vesal_network::NetworkConfig;
 
-use crate::families::{dints, segresnet_ds, segresnet2d};
+use crate::families::{dints, segresnet_ds, segresnet2d, swinunetr};
 
 /// How the arguments of a family's network are told and read.
 struct Description {
@@ -42,6 +42,11 @@ const NETWORKS: &[Description] = &[
         describes: |_| true,
         read: dints::monai::read,
     },
+    Description {
+        class: "SwinUNETR",
+        describes: |_| true,
+        read: swinunetr::monai::read,
+    },
 ];
 
 /// Reads the network of a configuration; `None` if it describes none. Without a class name, which Auto3DSeg's template
@@ -65,6 +70,7 @@ pub fn network(config: &Arguments<'_>) -> Result<Option<NetworkConfig>, Argument
     };
     let mut known = NETWORKS.iter();
     let found = known.find(|known| known.class == class && (known.describes)(&network));
-    let found = found.ok_or_else(|| network.unsupported("_target_", "SegResNetDS or DiNTS"))?;
+    const CLASSES: &str = "SegResNetDS, SwinUNETR or DiNTS";
+    let found = found.ok_or_else(|| network.unsupported("_target_", CLASSES))?;
     (found.read)(config, &network).map(Some)
 }

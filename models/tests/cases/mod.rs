@@ -5,7 +5,7 @@ use burn::nn::conv::{Conv3d, Conv3dConfig, ConvTranspose3d, ConvTranspose3dConfi
 use burn::tensor::backend::Backend;
 use burn::tensor::{Tensor, TensorData};
 use vesal_models::blocks::{BatchNorm, InstanceNorm, LayerNorm, Linear, resize_linear};
-use vesal_models::ops::{Constant, Indices, Shape};
+use vesal_models::ops::{AttentionRegions, Constant, Indices, Shape, WindowAttention};
 use vesal_models::{Heads, NetworkOps, SegmentationNetwork};
 
 /// Input channels of all of them.
@@ -25,6 +25,7 @@ pub enum Case {
     InstanceNorm,
     InstanceNormWithoutWeights,
     NormRelu,
+    NormLeakyRelu,
     BatchNorm,
     BatchNormRelu,
     Relu,
@@ -48,14 +49,17 @@ pub enum Case {
     Pad,
     Interpolate,
     Attention,
+    WindowAttention,
+    WindowAttentionOfRegions,
 }
 
-pub const CASES: [Case; 28] = [
+pub const CASES: [Case; 31] = [
     Case::Conv,
     Case::ConvTranspose,
     Case::InstanceNorm,
     Case::InstanceNormWithoutWeights,
     Case::NormRelu,
+    Case::NormLeakyRelu,
     Case::BatchNorm,
     Case::BatchNormRelu,
     Case::Relu,
@@ -79,6 +83,8 @@ pub const CASES: [Case; 28] = [
     Case::Pad,
     Case::Interpolate,
     Case::Attention,
+    Case::WindowAttention,
+    Case::WindowAttentionOfRegions,
 ];
 
 /// A network of one operation, with the layers of all.
@@ -109,6 +115,8 @@ struct Constants {
     right: Constant,
     shuffled: Indices,
     positions: Indices,
+    /// Regions of the tokens of 8 windows.
+    regions: AttentionRegions,
 }
 
 /// Numbers in `[-1, 1)` that follow from a seed (SplitMix64).
@@ -176,6 +184,10 @@ impl<B: Backend> Tiny<B> {
                 right: constant("right", &[4, 8, 8], 4),
                 shuffled: Indices::new(vec![3, 0, 5, 1, 4, 2, 2]),
                 positions: Indices::new(relative_positions()),
+                regions: AttentionRegions::new(
+                    (0..8 * TOKENS).map(|token| token * token % 7 / 3).collect(),
+                    TOKENS,
+                ),
             },
         };
         tiny.map(&mut Draw(10))
@@ -256,6 +268,7 @@ impl<B: Backend> Tiny<B> {
             }
             Case::InstanceNorm => ops.instance_norm(&self.instance_norm, x),
             Case::InstanceNormWithoutWeights => ops.instance_norm(&self.plain_instance_norm, x),
+            Case::NormLeakyRelu => ops.norm_leaky_relu(&self.plain_instance_norm, x, 0.01),
             Case::NormRelu => ops.norm_relu(&self.instance_norm, x),
             Case::BatchNorm => ops.batch_norm(&self.batch_norm, x),
             Case::BatchNormRelu => ops.batch_norm_relu(&self.batch_norm, x),
@@ -357,6 +370,20 @@ impl<B: Backend> Tiny<B> {
                 resize_linear(ops, y, WINDOW)
             }
             Case::Attention => self.attend(ops, x),
+            Case::WindowAttention | Case::WindowAttentionOfRegions => {
+                let y = ops.transpose(x, &LAST);
+                let y = ops.linear(&self.qkv, y);
+                let of_regions = self.case == Case::WindowAttentionOfRegions;
+                let attention = WindowAttention {
+                    qkv: ops.reshape(y, &Shape::batched([8, TOKENS, 3 * CHANNELS])),
+                    bias: ops.position_bias(&self.table, &constants.positions),
+                    regions: of_regions.then(|| constants.regions.clone()),
+                    heads: HEADS,
+                };
+                let y = ops.window_attention(attention);
+                let y = ops.reshape(y, &Shape::batched([1, 4, 6, 8, CHANNELS]));
+                ops.transpose(y, &FIRST)
+            }
         }
     }
 }

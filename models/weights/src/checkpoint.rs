@@ -16,6 +16,8 @@ const STATE_DICT_KEYS: [&str; 2] = ["state_dict", "model"];
 const PARALLEL_PREFIX: &str = "module.";
 /// End of the names of batch normalizations' counters of batches, integers that matter only without momentum.
 const BATCH_COUNTER: &str = ".num_batches_tracked";
+/// End of the names of indices of relative positions, integers that follow from the sizes of windows.
+const POSITION_INDEX: &str = ".relative_position_index";
 /// Most values and bytes of text of a configuration: shared parts count as often as they are referred to.
 const MAX_CONFIG_SIZE: usize = 1 << 20;
 /// Deepest nesting of a configuration.
@@ -139,7 +141,7 @@ fn read_tensors(
             (Object::Text(name), _) => Some((&**name, None)),
             _ => None,
         })
-        .filter(|(name, _)| !name.ends_with(BATCH_COUNTER))
+        .filter(|(name, _)| !name.ends_with(BATCH_COUNTER) && !name.ends_with(POSITION_INDEX))
         .collect();
     if !named.iter().any(|(_, tensor)| tensor.is_some()) {
         return Err(CheckpointError::NoStateDict);

@@ -8,6 +8,7 @@ use crate::family::{Activations, Family};
 use crate::segresnet_ds::SegResNetDsConfig;
 use crate::segresnet2d::SegResNet2dConfig;
 use crate::shapes::Shapes;
+use crate::swinunetr::SwinUnetrConfig;
 
 /// Declares [`NetworkConfig`] from its families and their keys in files.
 macro_rules! families {
@@ -124,6 +125,7 @@ families! {
     "segresnet_ds" => SegresnetDs(SegResNetDsConfig),
     "segresnet2d" => Segresnet2d(SegResNet2dConfig),
     "dints" => Dints(DintsConfig),
+    "swinunetr" => Swinunetr(SwinUnetrConfig),
 }
 
 impl NetworkConfig {

@@ -33,16 +33,10 @@ pub fn run(arguments: &BenchArguments) -> Result<Exit, Failure> {
     network
         .validate()
         .map_err(|error| Failure::new(Exit::Usage, error).attempting(attempt))?;
-    let factor = network.shape_factor();
-    if let Some(axis) =
-        (0..3).find(|&axis| roi_size[axis] == 0 || !roi_size[axis].is_multiple_of(factor[axis]))
-    {
-        let message = format!(
-            "`--roi` has {} voxels on axis {axis}, expected a multiple of {}",
-            roi_size[axis], factor[axis]
-        );
-        return Err(Failure::new(Exit::Usage, message).attempting(attempt));
-    }
+    network.check_window(roi_size).map_err(|error| {
+        let message = format!("`--roi` does not fit the network: {error}");
+        Failure::new(Exit::Usage, message).attempting(attempt)
+    })?;
     let request = BenchRequest {
         recipe: &algorithm.recipe,
         network,

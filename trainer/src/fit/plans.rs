@@ -128,6 +128,10 @@ fn check(deploy: &DeployPlan, train: &TrainPlan) -> Result<(), FitError> {
             format!("multiples of {factor:?} for its network"),
         );
     }
+    if let Err(error) = train.network.check_window(train.roi_size) {
+        let found = format!("{:?}", train.roi_size);
+        return wrong("roi_size", found, format!("a larger one: {error}"));
+    }
     let counts = [
         ("num_epochs", train.num_epochs),
         ("epochs_per_round", train.epochs_per_round),

@@ -24,7 +24,7 @@ use thiserror::Error;
 use vesal_bundle::DicomRules;
 use vesal_bundle::deploy_plan::{DeployPlan, Modality, PlanError};
 use vesal_bundle::dicom_rules::RulesError;
-use vesal_network::ConfigError;
+use vesal_network::{ConfigError, WindowSizeError};
 
 use crate::settings::Overrides;
 use crate::task::Classes;
@@ -70,6 +70,9 @@ pub enum PlannerError {
         /// Nearest valid patch that is not smaller.
         above: [usize; 3],
     },
+    /// A patch that is too small for the network.
+    #[error(transparent)]
+    Window(#[from] WindowSizeError),
     /// The foreground of a channel has no range of intensities.
     #[error("`intensity_bounds` of channel {channel} are [{low}, {high}], expected low < high")]
     IntensityBounds {
@@ -100,6 +103,7 @@ impl PlannerError {
             Self::RoiSize { .. } => Some(
                 "`--set roi_size=[X, Y, Z]`, or fewer levels with `--set network#blocks_down=[...]`",
             ),
+            Self::Window(_) => Some("a larger `--set roi_size=[X, Y, Z]`"),
             Self::IntensityBounds { .. } => {
                 Some("`--set intensity_bounds=[LOW, HIGH]`, or `--set normalize_mode=meanstd`")
             }

@@ -37,7 +37,7 @@ pub(crate) fn output_classes(
 /// Decides the patch: the rule's, with at most 1024 voxels along a side and a multiple of the network's stride, or the
 /// user's.
 ///
-/// **Errors**: [`PlannerError::RoiSize`] for a patch of the user that the network cannot process.
+/// **Errors**: [`PlannerError::RoiSize`], [`PlannerError::Window`] for a patch of the user that the network cannot process.
 pub(crate) fn roi_size(
     ruled: [usize; 3],
     rule: &'static str,
@@ -58,6 +58,7 @@ pub(crate) fn roi_size(
     let name = registry::ROI_SIZE.name;
     let found = decisions.take(name, overrides.roi_size, ruled, rule, because);
     if (0..3).all(|axis| found[axis].is_multiple_of(factor[axis])) {
+        network.check_window(found)?;
         return Ok(found);
     }
     let below = multiples(found, |side, factor| side / factor);

@@ -1,0 +1,99 @@
+//! A training step of networks of attention compared with MONAI and PyTorch: outputs, gradients, their norm, and the
+//! optimizer's step with a limited norm.
+
+use burn::optim::GradientsParams;
+use burn::tensor::{Tensor, TensorData};
+use burn_flex::Flex;
+use vesal_bundle::deploy_plan::Activation;
+use vesal_models::SegmentationNetwork;
+use vesal_trainer::algorithms::{Loss, Optimizer};
+use vesal_trainer::fit::optimizer::AdamW;
+use vesal_trainer::loss::{Objective, deep_supervision};
+
+use crate::golden_network::{
+    B, channels_first, gradient, networks, parameters, regions_of_a_softmax, target, values,
+};
+
+/// PyTorch's values, which the golden file states as text.
+const RATE: f64 = 4e-4;
+const WEIGHT_DECAY: f64 = 1e-5;
+const MAX_NORM: f64 = 0.5;
+
+#[test]
+fn golden_training_steps_of_networks_of_attention() {
+    for mut golden in networks("swinunetr") {
+        let network = golden.network();
+        let training = golden.facts["training"].clone();
+        let image = golden.array("train_input", "<f4", f32::from_le_bytes);
+        let (shape, image) = image.unwrap();
+        let image = TensorData::new(image, shape);
+        let image = Tensor::<B, 5>::from_data(image, &Default::default()).require_grad();
+        let outputs = network.forward_training(image.clone());
+        let [logits] = outputs.as_slice() else {
+            panic!("{} outputs, expected 1", outputs.len());
+        };
+        golden.assert_close("train_logits", &channels_first(logits.clone()));
+
+        let is_sigmoid = golden.facts["activation"] == "sigmoid";
+        let truth = golden.array("train_target", "|u1", u8::from_le_bytes);
+        let (shape, truth) = truth.unwrap();
+        let truth = target(&shape, &truth, is_sigmoid);
+        let objective = Objective {
+            loss: Loss::DiceCe { batch: false },
+            activation: Activation::Softmax,
+            class_weights: None,
+        };
+        let loss = match is_sigmoid {
+            true => regions_of_a_softmax(&outputs, &truth),
+            false => deep_supervision(outputs, truth, &objective),
+        };
+        let found = loss.clone().into_scalar();
+        let expected = training["loss"].as_f64().unwrap() as f32;
+        assert!(
+            (found - expected).abs() <= golden.tolerance(),
+            "loss {found}, expected {expected}"
+        );
+
+        let gradients = loss.backward();
+        let of_image = values(image.grad(&gradients).unwrap());
+        golden.assert_close("train_grad_input", &of_image);
+        let gradients = GradientsParams::from_grads(gradients, &network);
+        let ids = parameters(&network);
+        let of_parameter = |name: &str, rank: usize| {
+            let (id, _) = ids[name];
+            match rank {
+                1 => gradient::<1>(&gradients, id),
+                2 => gradient::<2>(&gradients, id),
+                _ => gradient::<5>(&gradients, id),
+            }
+        };
+        let mut watched = Vec::new();
+        for (index, facts) in training["watched"].as_array().unwrap().iter().enumerate() {
+            let name = facts["name"].as_str().unwrap();
+            let found = of_parameter(name, facts["shape"].as_array().unwrap().len());
+            let expected = facts["norm"].as_f64().unwrap();
+            let norm = found.iter().map(|&value| f64::from(value).powi(2));
+            let norm = norm.sum::<f64>().sqrt();
+            // Samples within the tolerance could still all be 0 where gradients are small; their norm is not.
+            assert!(
+                (norm - expected).abs() <= 1e-3 * expected + 1e-6,
+                "the gradient of {name} has norm {norm}, expected {expected}"
+            );
+            golden.assert_close(&format!("train_grad{index}"), &found);
+            watched.push(name);
+        }
+        assert_eq!(watched.len(), 19);
+        let mut optimizer = AdamW::<Flex>::new(Optimizer::ADAMW, WEIGHT_DECAY, Some(MAX_NORM));
+        let (network, squares) = optimizer.step::<B, _>(RATE, network, gradients, 1.0, false);
+        let norm = f64::from(squares.unwrap().into_scalar()).sqrt();
+        let expected = training["grad_norm"].as_f64().unwrap();
+        assert!(
+            (norm - expected).abs() <= 1e-4 * expected,
+            "all gradients have norm {norm}, expected {expected}"
+        );
+        let stepped = parameters(&network);
+        for (index, name) in watched.into_iter().enumerate() {
+            golden.assert_close(&format!("train_stepped{index}"), &stepped[name].1);
+        }
+    }
+}
