@@ -159,7 +159,7 @@ fn load(run: Run, weight: f64, file: String, plan: usize) -> Result<MemberCandid
         .read(&run.directory)
         .map_err(run.broken())?;
     let Run { name, record, .. } = run;
-    let network = weights::from_safetensors(bytes)
+    let network = weights::from_safetensors(&bytes)
         .and_then(|tensors| weights::load(&record.network, tensors, &Default::default()))
         .map_err(|source| PackageError::Weights { run: name, source })?;
     Ok(MemberCandidate {

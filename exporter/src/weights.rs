@@ -4,14 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use burn::module::ParamId;
 use burn::tensor::backend::Backend;
-use burn::tensor::{DType, TensorData};
-use burn_store::{ModuleSnapshot, ModuleStore, SafetensorsStore, TensorSnapshot};
+use burn_store::{ModuleSnapshot, TensorSnapshot};
 use thiserror::Error;
 use vesal_models::Network;
 use vesal_network::{ArchitectureError, ConfigError, NetworkConfig};
+use vesal_weights::SafetensorsError;
 
-/// Tensors of 32-bit floats by parameter path.
-pub type StateDict = BTreeMap<String, TensorData>;
+pub use vesal_weights::StateDict;
 
 /// Most names that a message lists.
 const LISTED: usize = 5;
@@ -19,11 +18,8 @@ const LISTED: usize = 5;
 /// Why weights do not fit a network.
 #[derive(Debug, Error)]
 pub enum WeightsError {
-    #[error("the weights are not a safetensors file: {problem}")]
-    Safetensors {
-        /// Error of the reader.
-        problem: String,
-    },
+    #[error(transparent)]
+    Safetensors(#[from] SafetensorsError),
     /// A tensor that cannot be read as 32-bit floats.
     #[error("tensor `{tensor}` has elements of type {found}, expected floats")]
     Type { tensor: String, found: String },
@@ -77,34 +73,8 @@ fn list(names: &[String]) -> String {
 /// Reads the tensors of a safetensors file.
 ///
 /// **Errors**: the bytes are not a safetensors file, or a tensor has no floats.
-pub fn from_safetensors(bytes: Vec<u8>) -> Result<StateDict, WeightsError> {
-    let mut store = SafetensorsStore::from_bytes(Some(bytes));
-    let snapshots = store
-        .get_all_snapshots()
-        .map_err(|error| WeightsError::Safetensors {
-            problem: error.to_string(),
-        })?;
-    snapshots
-        .iter()
-        .map(|(name, snapshot)| Ok((name.clone(), read(name, snapshot)?)))
-        .collect()
-}
-
-fn read(name: &str, snapshot: &TensorSnapshot) -> Result<TensorData, WeightsError> {
-    if !matches!(
-        snapshot.dtype,
-        DType::F64 | DType::F32 | DType::F16 | DType::BF16
-    ) {
-        return Err(WeightsError::Type {
-            tensor: name.into(),
-            found: format!("{:?}", snapshot.dtype),
-        });
-    }
-    let data = snapshot.to_data().map_err(|error| WeightsError::Tensor {
-        tensor: name.into(),
-        problem: error.to_string(),
-    })?;
-    Ok(data.convert::<f32>())
+pub fn from_safetensors(bytes: &[u8]) -> Result<StateDict, WeightsError> {
+    Ok(vesal_weights::from_safetensors(bytes)?)
 }
 
 /// Builds a network with these weights.

@@ -50,6 +50,7 @@ const ALLOWED: &[(&str, &[&str], bool, bool)] = &[
     ),
     ("vesal-node", &["vesal-files", "vesal-io"], false, false),
     ("vesal-kernels", &[], true, false),
+    ("vesal-weights", &["vesal-files"], true, false),
     (
         "vesal-models",
         &["vesal-kernels", "vesal-network"],
@@ -61,6 +62,7 @@ const ALLOWED: &[(&str, &[&str], bool, bool)] = &[
         &[
             "vesal-models",
             "vesal-kernels",
+            "vesal-weights",
             "vesal-network",
             "vesal-volume",
             "vesal-files",
@@ -76,6 +78,7 @@ const ALLOWED: &[(&str, &[&str], bool, bool)] = &[
         "vesal-exporter",
         &[
             "vesal-models",
+            "vesal-weights",
             "vesal-network",
             "vesal-files",
             "vesal-bundle",

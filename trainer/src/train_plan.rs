@@ -1,5 +1,7 @@
 //! The train plan, `train_plan.json`: decisions that only training needs.
 
+use std::path::PathBuf;
+
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 use vesal_files::VersionedDocument;
@@ -69,6 +71,17 @@ pub struct TrainPlan {
     /// Whether a score near 0 after a quarter of the epochs is an error.
     #[serde(default)]
     pub stop_on_lowacc: bool,
+    /// Weights that the training starts from; `None`: random ones.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub init_weights: Option<InitialWeights>,
+}
+
+/// A file of weights that a training starts from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct InitialWeights {
+    pub path: PathBuf,
+    pub sha256: String,
 }
 
 fn all_axes() -> Vec<usize> {

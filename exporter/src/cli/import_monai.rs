@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
-use vesal_bundle::deploy_plan::Modality;
+use vesal_bundle::deploy_plan::{Activation, Modality};
 use vesal_cli::{Exit, Failure};
 
 use super::exit::assemble_exit;
@@ -11,13 +11,14 @@ use super::output::{OutputFlags, progress};
 use super::parse::{bounds, overlap, sizes, spacing};
 use crate::import::{ImportError, ImportOverrides, PlanningError, import};
 
-/// Packs checkpoints of MONAI's SegResNetDS
+/// Packs checkpoints of MONAI's networks
 ///
 /// Several checkpoints become one ensemble. Tensors and settings are read without running anything in the files. Settings
-/// of preprocessing are taken from the checkpoints; flags override them.
+/// are taken from the checkpoints, or from the folder of an Auto3DSeg algorithm or of a MONAI bundle that they lie in; flags
+/// override them.
 #[derive(Debug, Args)]
 pub(super) struct ImportMonai {
-    /// Checkpoints, as `torch.save` writes them
+    /// Checkpoints, as `torch.save` writes them, or folders of Auto3DSeg algorithms and MONAI bundles
     #[arg(required = true, value_name = "CHECKPOINT")]
     checkpoints: Vec<PathBuf>,
     /// Sliding window in voxels, as in training
@@ -35,6 +36,9 @@ pub(super) struct ImportMonai {
     /// Range of intensities for normalizing CT
     #[arg(long, value_name = "LOW,HIGH", value_parser = bounds, allow_hyphen_values = true)]
     bounds: Option<[f32; 2]>,
+    /// How classes are told from the network's outputs
+    #[arg(long)]
+    activation: Option<ActivationFlag>,
     /// Names of all classes in order, background first; or of all regions
     #[arg(long, value_name = "NAME,...", value_delimiter = ',')]
     labels: Option<Vec<String>>,
@@ -49,10 +53,27 @@ pub(super) struct ImportMonai {
 enum ModalityFlag {
     /// Magnetic resonance: z-score of the voxels that are not zero
     Mri,
-    /// Computed tomography: sigmoid of a range
+    /// Computed tomography: sigmoid of a range; of Auto3DSeg's swinunetr and dints a clipped range
     Ct,
-    /// Positron emission tomography: sigmoid of deviations from the smallest intensity
+    /// Positron emission tomography: sigmoid of deviations from the smallest intensity; of swinunetr and dints a z-score
     Pet,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum ActivationFlag {
+    /// Every voxel has one class
+    Softmax,
+    /// Classes are regions that may overlap
+    Sigmoid,
+}
+
+impl From<ActivationFlag> for Activation {
+    fn from(flag: ActivationFlag) -> Self {
+        match flag {
+            ActivationFlag::Softmax => Self::Softmax,
+            ActivationFlag::Sigmoid => Self::Sigmoid,
+        }
+    }
 }
 
 impl From<ModalityFlag> for Modality {
@@ -74,6 +95,7 @@ impl ImportMonai {
             spacing: self.spacing,
             modality: self.modality.map(Modality::from),
             bounds: self.bounds,
+            activation: self.activation.map(Activation::from),
             labels: self.labels,
             dicom_rules: self.dicom_rules,
         };
@@ -98,13 +120,16 @@ fn exit(error: &ImportError) -> Exit {
     match error {
         ImportError::NoCheckpoints => Exit::Usage,
         ImportError::Planning { source, .. } => match source {
-            PlanningError::NoWindow | PlanningError::NoBounds | PlanningError::UnusedBounds => {
-                Exit::Usage
-            }
+            PlanningError::NoWindow
+            | PlanningError::NoBounds
+            | PlanningError::UnusedBounds
+            | PlanningError::NoTemplateSpacing { .. }
+            | PlanningError::UnusedSpacing => Exit::Usage,
             PlanningError::Window { .. }
             | PlanningError::SmallWindow(_)
             | PlanningError::Labels { .. } => Exit::Usage,
             PlanningError::NoSpacing
+            | PlanningError::Setting { .. }
             | PlanningError::PlanarSpacing
             | PlanningError::Channels { .. } => Exit::Input,
         },

@@ -1,18 +1,26 @@
 //! Imports networks that other programs trained.
 
-mod archive;
-mod checkpoint;
+mod configuration;
+mod described;
+mod folder;
+mod folder_settings;
 mod labels;
 mod monai;
-mod pickle;
+mod overrides;
 mod plan;
+mod planning_error;
 mod plans;
 mod settings;
+mod steps;
+mod template;
 
-pub use archive::ArchiveError;
-pub use checkpoint::{Checkpoint, CheckpointError};
+pub use configuration::ConfigurationError;
+pub use described::ComponentError;
+pub use folder::FolderError;
+pub use folder_settings::FolderSettingsError;
 pub use labels::ClassName;
 pub use monai::{ImportError, Imported, import};
-pub use pickle::PickleError;
-pub use plan::{ImportOverrides, PlanningError};
+pub use overrides::ImportOverrides;
+pub use planning_error::PlanningError;
 pub use settings::{InferenceSettings, NormalizeMode};
+pub use vesal_weights::{ArchiveError, Checkpoint, CheckpointError, PickleError};

@@ -1,4 +1,4 @@
-//! MONAI's SegResNetDS checkpoints into a bundle.
+//! Checkpoints of MONAI's networks into a bundle.
 
 use std::path::{Path, PathBuf};
 
@@ -10,9 +10,13 @@ use vesal_bundle::manifest::{EnsembleRecord, MemberProvenance};
 use vesal_files::digest;
 use vesal_models::monai::ArgumentsError;
 use vesal_network::{ArchitectureError, ConfigError, NetworkConfig};
+use vesal_weights::{Checkpoint, CheckpointError};
 
-use super::checkpoint::{Checkpoint, CheckpointError};
-use super::plan::{self, ImportOverrides, Planned, PlanningError};
+use super::folder::{self, Folder, FolderError};
+use super::folder_settings::{self, FolderSettingsError};
+use super::overrides::ImportOverrides;
+use super::plan::{self, Planned};
+use super::planning_error::PlanningError;
 use super::plans::{Disagreement, FamilyPlans};
 use super::settings::InferenceSettings;
 use crate::assemble::{
@@ -42,6 +46,15 @@ pub enum ImportError {
     Settings {
         path: PathBuf,
         source: ArgumentsError,
+    },
+    /// The folder of a checkpoint is unusable.
+    #[error("cannot import `{}`", path.display())]
+    Folder { path: PathBuf, source: FolderError },
+    /// Settings in the folder of a checkpoint cannot be honored.
+    #[error("the settings in `{}` cannot be honored", path.display())]
+    FolderSettings {
+        path: PathBuf,
+        source: FolderSettingsError,
     },
     /// Its network cannot be inferred.
     #[error("the network of `{}` cannot be told from its weights", path.display())]
@@ -85,6 +98,8 @@ impl ImportError {
         match self {
             Self::Checkpoint { source, .. } => source.hint().map(str::to_owned),
             Self::Planning { source, .. } => source.hint(),
+            Self::Folder { source, .. } => source.hint().map(str::to_owned),
+            Self::FolderSettings { source, .. } => source.hint().map(str::to_owned),
             Self::Disagree { .. } => Some(
                 "flags override the checkpoints, so that they agree; otherwise import them separately"
                     .into(),
@@ -179,18 +194,31 @@ fn load(
     flags: &ImportOverrides,
     name: &str,
 ) -> Result<(Planned, MemberCandidate), ImportError> {
-    let at = || path.to_path_buf();
+    let unusable = |source| ImportError::Folder {
+        path: path.to_owned(),
+        source,
+    };
+    let (file, root) = folder::find(path).map_err(unusable)?;
+    let at = || file.clone();
     let (_, checkpoint_sha256) =
-        digest::sha256_file(path).map_err(|source| ImportError::Digest { path: at(), source })?;
+        digest::sha256_file(&file).map_err(|source| ImportError::Digest { path: at(), source })?;
     let checkpoint =
-        Checkpoint::read(path).map_err(|source| ImportError::Checkpoint { path: at(), source })?;
-    let settings = match &checkpoint.config {
+        Checkpoint::read(&file).map_err(|source| ImportError::Checkpoint { path: at(), source })?;
+    // What a checkpoint states itself takes precedence.
+    let root = root.filter(|_| checkpoint.config.is_none());
+    let folder = root.as_deref().map(|root| Ok((root, Folder::read(root)?)));
+    let folder = folder.transpose().map_err(unusable)?;
+    let mut settings = match &checkpoint.config {
         Some(config) => InferenceSettings::from_config(config)
             .map_err(|source| ImportError::Settings { path: at(), source })?,
         None => InferenceSettings::default(),
     };
-    let config = match &settings.network {
-        Some(network) => network.clone(),
+    let described = match (settings.network.take(), &folder) {
+        (None, Some((_, folder))) => folder.network().map_err(unusable)?,
+        (described, _) => described,
+    };
+    let config = match described {
+        Some(network) => network,
         None => {
             let tensors = checkpoint.tensors.iter();
             let shapes = tensors
@@ -204,12 +232,20 @@ fn load(
     config
         .validate()
         .map_err(|source| ImportError::Network { path: at(), source })?;
+    if let Some((root, folder)) = &folder {
+        settings = folder_settings::read(folder, &config, flags).map_err(|source| {
+            ImportError::FolderSettings {
+                path: root.to_path_buf(),
+                source,
+            }
+        })?;
+    }
     let planned = plan::plan(&settings, flags, &config, name)
         .map_err(|source| ImportError::Planning { path: at(), source })?;
     let network = weights::load(&config, checkpoint.tensors, &Default::default())
         .map_err(|source| ImportError::Weights { path: at(), source })?;
     let provenance = MemberProvenance::ImportedMonai {
-        checkpoint: printable(&assemble::file_name(path)),
+        checkpoint: printable(&assemble::file_name(&file)),
         checkpoint_sha256,
         epoch: checkpoint.epoch,
         best_metric: checkpoint.best_metric,

@@ -7,6 +7,8 @@ use serde_json::{Map, Value};
 use vesal_bundle::deploy_plan::Modality;
 use vesal_models::monai::{self, Arguments, ArgumentsError};
 use vesal_network::NetworkConfig;
+use vesal_volume::preprocess::{Restore, Step};
+use vesal_volume::window::{Blend, Padding};
 
 use super::labels::{self, ClassName};
 
@@ -53,6 +55,12 @@ pub struct InferenceSettings {
     pub orientation_ras: Option<bool>,
     /// Whether images are cropped to what is above 0.
     pub crop_foreground: Option<bool>,
+    /// The whole of preprocessing.
+    pub steps: Option<Vec<Step>>,
+    pub blend: Option<Blend>,
+    pub padding: Option<Padding>,
+    /// What is interpolated back to the grid of the input.
+    pub restore: Option<Restore>,
 }
 
 impl InferenceSettings {
@@ -93,6 +101,7 @@ impl InferenceSettings {
             extra_modalities: extra_modalities(&fields)?,
             orientation_ras: fields.flag("orientation_ras")?,
             crop_foreground: fields.flag("crop_foreground")?,
+            ..Self::default()
         })
     }
 }

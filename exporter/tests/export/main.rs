@@ -19,6 +19,7 @@ mod golden_import;
 mod golden_segresnet2d;
 mod golden_swinunetr;
 mod hostile;
+mod import_folders;
 mod import_monai;
 mod operations;
 mod package;

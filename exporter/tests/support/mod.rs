@@ -3,6 +3,7 @@
 #![allow(dead_code, reason = "every test uses its part")]
 
 pub mod checkpoint;
+pub mod folders;
 pub mod golden;
 
 use burn::tensor::{Tensor, TensorData};

@@ -64,6 +64,11 @@ macro_rules! families {
                 match self { $(Self::$variant(config) => config.parameters()),+ }
             }
 
+            /// Whether a tensor belongs to a last layer, see [`Family::is_head`].
+            pub fn is_head(&self, tensor: &str) -> bool {
+                match self { $(Self::$variant(_) => <$config>::is_head(tensor)),+ }
+            }
+
             /// Tensors that a training step on a patch of this size holds.
             pub fn activations(&self, patch: [usize; 3]) -> Activations {
                 match self { $(Self::$variant(config) => config.activations(patch)),+ }

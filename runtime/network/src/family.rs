@@ -34,6 +34,9 @@ pub trait Family: Sized {
         false
     }
 
+    /// Whether a tensor belongs to a last layer, whose outputs are classes.
+    fn is_head(tensor: &str) -> bool;
+
     /// Number of parameters.
     fn parameters(&self) -> u64;
 

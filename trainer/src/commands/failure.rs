@@ -17,7 +17,9 @@ pub(super) fn failure(error: WorkError) -> Failure {
 
 pub(super) fn fit_failure(error: FitError) -> Failure {
     let exit = match &error {
-        FitError::Case(_) | FitError::NoCases { .. } => Exit::Input,
+        FitError::Case(_) | FitError::NoCases { .. } | FitError::InitialWeights { .. } => {
+            Exit::Input
+        }
         FitError::DeployPlan { .. }
         | FitError::TrainPlan { .. }
         | FitError::Network(_)

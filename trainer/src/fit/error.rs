@@ -9,6 +9,7 @@ use vesal_bundle::run_record::RunRecordError;
 use vesal_files::{AtomicError, DocumentError};
 use vesal_network::ConfigError;
 
+use super::initial_weights::InitialWeightsError;
 use super::tensor_file::TensorFileError;
 use super::{MemoryShortfall, TrainDevice, TrainDeviceError};
 use crate::algorithms::UnknownAlgorithm;
@@ -73,6 +74,12 @@ pub enum FitError {
     },
     #[error(transparent)]
     TensorFile(#[from] TensorFileError),
+    /// The weights to start from cannot be used.
+    #[error("cannot start from the weights `{}`", path.display())]
+    InitialWeights {
+        path: PathBuf,
+        source: InitialWeightsError,
+    },
     /// The loss or its gradients are not finite.
     #[error(
         "{} at step {step} of epoch {epoch}, expected finite numbers; learning rate {learning_rate:e}",
@@ -156,6 +163,7 @@ impl FitError {
             Self::Write(error) => error.hint(),
             Self::Case(error) => error.hint(),
             Self::DeployPlan { source, .. } => source.hint(),
+            Self::InitialWeights { source, .. } => source.hint(),
             Self::Record(error) => error.hint(),
             Self::Controls(error) => error.hint(),
             Self::TrainPlan { .. } | Self::Algorithm(_) | Self::Network(_) | Self::Plans { .. } => {

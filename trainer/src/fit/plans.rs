@@ -58,6 +58,10 @@ impl Plans {
                 neutralize(&mut lasting);
             }
         }
+        // The same weights may lie elsewhere.
+        if let Some(weights) = &mut lasting.init_weights {
+            weights.path.clear();
+        }
         let lasting = document::to_compact_json(&lasting, train_plan::FILE_NAME).map_err(failed)?;
         let identity = Identity {
             fold: request.fold,

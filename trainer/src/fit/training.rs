@@ -19,6 +19,7 @@ use super::data::Data;
 use super::data_parallel::{DataParallel, ReplicaState};
 use super::early_stopping::{ends_early, has_diverged};
 use super::events::{Events, Progress};
+use super::initial_weights::start_from;
 use super::metrics::Metrics;
 use super::network::{copy_to, initialize};
 use super::plans::Plans;
@@ -50,9 +51,17 @@ where
     B::InnerBackend: BackendOps + DifferentiableOps,
 {
     ranks.check_shares(patches_per_step(plans))?;
-    let data = Data::load(request, plans, observer)?;
     let device = &ranks.first.device.clone();
-    let network = initialize::<B>(&plans.train.network, plans.train.seed, device)?;
+    let mut network = initialize::<B>(&plans.train.network, plans.train.seed, device)?;
+    // A training that goes on has its own weights.
+    if let (Some(weights), None) = (&plans.train.init_weights, &earlier) {
+        let started = start_from(weights, &plans.train.network, network, device);
+        network = started.map_err(|source| FitError::InitialWeights {
+            path: weights.path.clone(),
+            source,
+        })?;
+    }
+    let data = Data::load(request, plans, observer)?;
     let resumed_after = earlier.as_ref().map(|earlier| earlier.checkpoint.position);
     let position = resumed_after.unwrap_or_default();
     let recipe = &plans.algorithm.recipe;

@@ -4,6 +4,7 @@
 mod budget;
 pub(crate) mod decision;
 mod deploy;
+pub(crate) mod initial_weights;
 mod network;
 mod normalization;
 mod step_memory;
@@ -15,6 +16,9 @@ pub(crate) use deploy::deploy_plan;
 pub(crate) use network::{output_classes, roi_size};
 pub(crate) use normalization::{IntensityRules, normalizations};
 pub(crate) use step_memory::{StepSize, fitting_patches, step_memory};
+
+use std::io;
+use std::path::PathBuf;
 
 use thiserror::Error;
 use vesal_bundle::DicomRules;
@@ -82,6 +86,9 @@ pub enum PlannerError {
     /// Settings of the training contradict the patch or the classes.
     #[error(transparent)]
     Controls(#[from] ControlError),
+    /// The weights to start from cannot be read.
+    #[error("cannot read `init_weights`, `{}`", path.display())]
+    InitialWeights { path: PathBuf, source: io::Error },
     /// The task's DICOM rules do not suit its data.
     #[error("`dicom` of the task does not fit the channels and labels of the plan")]
     Dicom(#[from] RulesError),
@@ -105,6 +112,9 @@ impl PlannerError {
                 ..
             }) => Some("`--set auto_scale_filters=false`, or `--set network#init_filters=32`"),
             Self::Controls(error) => error.hint(),
+            Self::InitialWeights { .. } => {
+                Some("`--set init_weights=FILE`, or `--set init_weights=` for random weights")
+            }
             Self::Network(_) => None,
             Self::Dicom(error) => error.hint(),
             Self::DeployPlan(error) => error.hint(),

@@ -1,5 +1,7 @@
 //! Ranges of settings: as a condition, in words and as JSON Schema.
 
+use std::path::Path;
+
 use serde_json::{Map, Value, json};
 use vesal_bundle::deploy_plan::MAX_WINDOW_SIDE;
 
@@ -197,6 +199,13 @@ pub const PLANES: Range<Vec<[usize; 2]>> = Range {
     expected: "pairs of different axes of 0, 1 and 2",
     holds: |planes| planes.iter().all(|axes| are_axes(axes)),
     limits: Limits::between(0.0, 2.0),
+};
+
+/// Paths that mean the same file in every folder.
+pub const ABSOLUTE_PATH: Range<String> = Range {
+    expected: "an absolute path",
+    holds: |path| Path::new(path).is_absolute(),
+    limits: Limits::NONE,
 };
 
 /// Whether these are axes of a patch, each at most once.

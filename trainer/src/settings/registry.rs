@@ -203,6 +203,15 @@ settings! {
         example: "99",
     }
 
+    /// File of weights that the training starts from: all but the last layer, from a checkpoint of PyTorch or from weights of
+    /// another run. The file's content is a part of the run, its place is not.
+    init_weights: String => INIT_WEIGHTS "init_weights"
+        rule("none: random weights") {
+        category: Network,
+        example: "/data/pretrained.pt",
+        range: range::ABSOLUTE_PATH,
+    }
+
     /// Set of random changes to patches.
     augment_mode: AugmentMode => AUGMENT_MODE "augment_mode"
         default(AugmentMode::Default, "default") {

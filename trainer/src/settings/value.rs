@@ -22,6 +22,7 @@ pub enum Type {
     /// Non-negative integer.
     Integer,
     Number,
+    Text,
     /// One of several names.
     Name(&'static [Choice]),
     List {
@@ -32,12 +33,13 @@ pub enum Type {
 }
 
 impl Type {
-    /// Type in listings: `flag`, `integer`, `number`, `name` or `list`.
+    /// Type in listings: `flag`, `integer`, `number`, `text`, `name` or `list`.
     pub fn name(&self) -> &'static str {
         match self {
             Self::Flag => "flag",
             Self::Integer => "integer",
             Self::Number => "number",
+            Self::Text => "text",
             Self::Name(_) => "name",
             Self::List { .. } => "list",
         }
@@ -58,6 +60,7 @@ impl Type {
             Self::Flag => json!({"type": "boolean"}),
             Self::Integer => json!({"type": "integer", "minimum": 0}),
             Self::Number => json!({"type": "number"}),
+            Self::Text => json!({"type": "string"}),
             Self::Name(choices) => {
                 let names = choices.iter().flat_map(|choice| {
                     std::iter::once(choice.name).chain(choice.aliases.iter().copied())
@@ -126,6 +129,7 @@ values! {
     usize: Type::Integer;
     u64: Type::Integer;
     f64: Type::Number;
+    String: Type::Text;
     [usize; 2]: Type::List { of: &Type::Integer, length: Some(2) };
     [usize; 3]: Type::List { of: &Type::Integer, length: Some(3) };
     [f64; 2]: Type::List { of: &Type::Number, length: Some(2) };

@@ -15,7 +15,9 @@ use super::{Made, WorkDir, WorkError};
 use crate::algorithms::{self, Algorithm};
 use crate::analyze::stats::{DataStats, StatsSummary};
 use crate::memory::{GIB, cases_budget};
-use crate::planner::{Budget, Decision, PlannerError, PlannerInput, PlannerOutput};
+use crate::planner::{
+    Budget, Decision, PlannerError, PlannerInput, PlannerOutput, initial_weights,
+};
 use crate::settings::{Overrides, registry};
 
 /// Version of the planner, increased when the same data stats give other plans.
@@ -244,7 +246,8 @@ impl WorkDir {
             dicom: &self.task.dicom,
             overrides,
         };
-        let plans = (algorithm.plan)(stats, &input, budget)?;
+        let mut plans = (algorithm.plan)(stats, &input, budget)?;
+        initial_weights::decide(&mut plans, overrides)?;
         let mut inputs = json!([
             PLANNER_VERSION,
             data_stats,
@@ -259,6 +262,9 @@ impl WorkDir {
         // Without the key, the digest equals that of plans that were made before it existed.
         if let (false, Some(inputs)) = (input.dicom.is_empty(), inputs.as_array_mut()) {
             inputs.push(json!(input.dicom));
+        }
+        if let (Some(weights), Some(inputs)) = (&plans.train.init_weights, inputs.as_array_mut()) {
+            inputs.push(json!(weights.sha256));
         }
         Ok(Derived {
             plans,

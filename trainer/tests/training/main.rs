@@ -16,5 +16,6 @@ mod golden_segresnet2d;
 mod golden_swinunetr;
 mod history;
 mod sgd;
+mod initial_weights;
 mod stages;
 mod training_controls;

@@ -94,6 +94,7 @@ impl WorkDir {
             ema_decay: None,
             early_stopping_fraction: 0.0,
             stop_on_lowacc: false,
+            init_weights: None,
         };
         let work = Self {
             directory,

@@ -2,6 +2,8 @@
 
 use serde_json::{Value, json};
 
+use vesal_volume::preprocess::{Normalization, Step};
+
 use super::*;
 use vesal_models::monai::ArgumentsError;
 

@@ -76,6 +76,10 @@ impl Family for DintsConfig {
         [32; 3]
     }
 
+    fn is_head(tensor: &str) -> bool {
+        tensor.starts_with("stem_finals.1.")
+    }
+
     fn parameters(&self) -> u64 {
         let tensors = self.tensors();
         let sizes = tensors

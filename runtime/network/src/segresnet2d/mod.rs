@@ -66,6 +66,10 @@ impl Family for SegResNet2dConfig {
         true
     }
 
+    fn is_head(tensor: &str) -> bool {
+        tensor.contains(".head.")
+    }
+
     fn parameters(&self) -> u64 {
         self.unet().parameters()
     }

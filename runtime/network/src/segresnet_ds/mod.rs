@@ -34,6 +34,10 @@ impl Family for SegResNetDsConfig {
         self.unet().shape_factor()
     }
 
+    fn is_head(tensor: &str) -> bool {
+        tensor.contains(".head.")
+    }
+
     fn parameters(&self) -> u64 {
         self.unet().parameters()
     }

@@ -113,6 +113,10 @@ impl Family for SwinUnetrConfig {
         Ok(())
     }
 
+    fn is_head(tensor: &str) -> bool {
+        tensor.starts_with("out.")
+    }
+
     fn parameters(&self) -> u64 {
         self.count_parameters()
     }

@@ -196,6 +196,7 @@ pub(crate) fn training(
         ema_decay,
         early_stopping_fraction,
         stop_on_lowacc,
+        init_weights: None,
     }
 }
 

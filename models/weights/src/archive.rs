@@ -57,7 +57,7 @@ impl ArchiveError {
     }
 }
 
-pub(super) struct Archive {
+pub(crate) struct Archive {
     zip: ZipArchive<BufReader<File>>,
     folder: String,
     /// Bytes that may still be read, so that overlapping entries yield no more than the file's size.

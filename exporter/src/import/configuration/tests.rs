@@ -1,0 +1,104 @@
+//! Tests of configurations.
+
+use std::fs;
+
+use serde_json::json;
+
+use super::*;
+
+fn configuration(value: Value) -> Configuration {
+    let Value::Object(root) = value else {
+        panic!("no mapping")
+    };
+    Configuration::new(root)
+}
+
+#[test]
+fn references_and_constants_are_replaced_and_code_stays_text() {
+    let config = configuration(json!({
+        "bundle_root": "/somewhere",
+        "training": {"roi": [96, 96, "@size"], "softmax": "$ @flag ", "sizes": ["$None", "$1.5", "$True"]},
+        "size": "$@other::deep#0",
+        "other": {"deep": [32]},
+        "flag": false,
+        "device": "$torch.device('cuda')",
+        "path": "$@bundle_root + '/model.pt'",
+        "mail": "a@b",
+    }));
+    let get = |key| config.get(key).unwrap();
+    assert_eq!(get("training#roi"), Some(json!([96, 96, 32])));
+    assert_eq!(get("training::roi::2"), Some(json!(32)));
+    assert_eq!(get("training#softmax"), Some(json!(false)));
+    assert_eq!(get("training#sizes"), Some(json!([null, 1.5, true])));
+    assert_eq!(get("training#sizes#0"), None);
+    assert_eq!(get("training#sizes#7"), None);
+    assert_eq!(get("nothing"), None);
+    for key in ["device", "path", "mail"] {
+        assert_eq!(get(key), Some(config.root[key].clone()), "{key}");
+    }
+    assert_eq!(config.first(&["nothing", "size"]).unwrap(), Some(json!(32)));
+}
+
+#[test]
+fn references_to_nothing_or_without_end_are_errors() {
+    let config = configuration(json!({
+        "a": ["@b"], "b": {"c": "@a"}, "lost": "@missing#x",
+    }));
+    assert!(matches!(
+        config.get("a"),
+        Err(ConfigurationError::Depth { .. })
+    ));
+    assert!(
+        matches!(config.get("lost"), Err(ConfigurationError::Unknown { key }) if key == "missing#x")
+    );
+    assert!(config.all().is_err());
+    let fine = configuration(json!({"fine": "@other", "other": 2, "none": null}));
+    let all = fine.all().unwrap();
+    assert_eq!(Value::Object(all), json!({"fine": 2, "other": 2}));
+    // Every level refers to the one before ten times.
+    let mut bomb = serde_json::Map::from_iter([("l0".to_owned(), json!("xxxxxxxxxx"))]);
+    for level in 1..12 {
+        let reference = format!("@l{}", level - 1);
+        bomb.insert(format!("l{level}"), json!(vec![reference; 10]));
+    }
+    assert!(matches!(
+        Configuration::new(bomb).get("l11"),
+        Err(ConfigurationError::Size { .. })
+    ));
+}
+
+#[test]
+fn files_are_read_in_order_and_within_bounds() {
+    let place = tempfile::tempdir().unwrap();
+    let file = |name: &str, text: &str| {
+        let path = place.path().join(name);
+        fs::write(&path, text).unwrap();
+        path
+    };
+    let first = file("a.yaml", "---\nroi: [1, 2, 3]\nkept: 7\n1: one\n");
+    let second = file("b.json", "{\"roi\": [4, 5, 6]}");
+    let config = read(&[first, second]).unwrap();
+    assert_eq!(config.get("roi").unwrap(), Some(json!([4, 5, 6])));
+    assert_eq!(config.get("kept").unwrap(), Some(json!(7)));
+    assert_eq!(config.get("1").unwrap(), Some(json!("one")));
+
+    let mut aliases = "a0: &a0 [xxxxxxxxxx, xxxxxxxxxx, xxxxxxxxxx]\n".to_owned();
+    for level in 1..9 {
+        let alias = format!("*a{}", level - 1);
+        aliases += &format!("a{level}: &a{level} [{}]\n", vec![alias; 9].join(", "));
+    }
+    let deep = format!("a: {}{}", "[".repeat(70), "]".repeat(70));
+    for (text, expected) in [
+        (aliases.as_str(), "is no configuration"),
+        (&deep, "exceeds what is read"),
+        ("[1, 2]", "expected a mapping"),
+        ("a: [", "is no configuration"),
+        ("a: &a [*a]", "is no configuration"),
+        ("? [1]\n: 2", "is no configuration"),
+    ] {
+        let error = read(&[file("c.yaml", text)]).unwrap_err();
+        assert!(error.to_string().contains(expected), "{text:.60}: {error}");
+    }
+    let error = read(&[place.path().join("absent.yaml")]).unwrap_err();
+    assert!(error.to_string().contains("cannot read"), "{error}");
+}

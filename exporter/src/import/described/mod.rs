@@ -1,0 +1,11 @@
+//! Inference as configurations of MONAI describe it: lists of transforms, an inferer, and names of classes.
+
+mod component;
+mod inferer;
+mod outputs;
+mod transforms;
+
+pub use component::ComponentError;
+pub(super) use inferer::Windows;
+pub(super) use outputs::Outputs;
+pub(super) use transforms::Preparation;

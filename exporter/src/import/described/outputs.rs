@@ -1,0 +1,189 @@
+//! Activation and restoring from MONAI's postprocessing.
+
+use serde_json::Value;
+use vesal_bundle::deploy_plan::Activation;
+use vesal_volume::preprocess::Restore;
+
+use super::component::{Component, ComponentError, POSTPROCESSING as LIST};
+
+/// How outputs become labels.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Outputs {
+    pub activation: Activation,
+    /// None where nothing is brought back to the grid of the input.
+    pub restore: Option<Restore>,
+}
+
+impl Outputs {
+    pub fn is_sigmoid(&self) -> bool {
+        self.activation == Activation::Sigmoid
+    }
+
+    /// Reads a list of transforms.
+    ///
+    /// **Definition**: what is interpolated back (`Invertd`) before the activation are logits, after it probabilities.
+    ///
+    /// **Errors**: [`ComponentError`] for the first transform that a plan cannot express.
+    ///
+    /// **Source**: MONAI 1.6.1 `monai.transforms`, dictionaries.
+    pub fn read(transforms: &Value) -> Result<Self, ComponentError> {
+        let (mut activation, mut restore, mut labeled) = (None, None, None);
+        for transform in Component::all(LIST, transforms)? {
+            match transform.class {
+                "Activationsd" => {
+                    transform.allow(&["softmax", "sigmoid"])?;
+                    let flags = ["softmax", "sigmoid"].map(|name| transform.flag(name, false));
+                    let found = match flags {
+                        [Ok(true), Ok(false)] => Activation::Softmax,
+                        [Ok(false), Ok(true)] => Activation::Sigmoid,
+                        [Err(error), _] | [_, Err(error)] => return Err(error),
+                        _ => return Err(transform.wrong("softmax", "either softmax or sigmoid")),
+                    };
+                    if labeled.is_some() || activation.is_some() {
+                        return Err(transform.misplaced("after the labels or twice"));
+                    }
+                    activation = Some(found);
+                }
+                "Invertd" => {
+                    transform.allow(&[
+                        "transform",
+                        "orig_keys",
+                        "orig_meta_keys",
+                        "nearest_interp",
+                        "to_tensor",
+                        "device",
+                        "support_channels",
+                    ])?;
+                    if labeled.is_some() {
+                        return Err(transform.misplaced("after the labels"));
+                    }
+                    if transform.flag("nearest_interp", true)? {
+                        return Err(transform.wrong("nearest_interp", "false"));
+                    }
+                    restore = Some(match activation {
+                        None => Restore::Logits,
+                        Some(_) => Restore::Probabilities,
+                    });
+                }
+                "AsDiscreted" => {
+                    transform.allow(&["argmax", "threshold"])?;
+                    let picks = match (
+                        transform.flag("argmax", false)?,
+                        transform.number("threshold")?,
+                    ) {
+                        (true, None) => Activation::Softmax,
+                        (false, Some(0.5)) => Activation::Sigmoid,
+                        _ => return Err(transform.wrong("argmax", "argmax, or the threshold 0.5")),
+                    };
+                    labeled = Some(picks);
+                }
+                "SaveImaged" | "EnsureTyped" | "CastToTyped" | "ToTensord" | "ToDeviced"
+                | "DeleteItemsd" => {}
+                _ => return Err(transform.unknown()),
+            }
+        }
+        let activation = match (activation, labeled) {
+            (Some(activation), Some(labels)) if activation != labels => {
+                let missing = "labels that follow from its activation";
+                return Err(ComponentError::Missing {
+                    list: LIST,
+                    missing,
+                });
+            }
+            // The largest of the logits is the largest of the probabilities.
+            (Some(activation), _) | (None, Some(activation @ Activation::Softmax)) => activation,
+            _ => {
+                let missing = "`Activationsd`";
+                return Err(ComponentError::Missing {
+                    list: LIST,
+                    missing,
+                });
+            }
+        };
+        Ok(Self {
+            activation,
+            restore,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    const SOFTMAX: &str = r#"{"_target_": "Activationsd", "keys": "pred", "softmax": true}"#;
+    const SIGMOID: &str = r#"{"_target_": "Activationsd", "keys": "pred", "sigmoid": true}"#;
+    const INVERT: &str = r#"{"_target_": "Invertd", "keys": "pred", "transform": {}, "orig_keys": "image", "nearest_interp": false}"#;
+    const ARGMAX: &str = r#"{"_target_": "AsDiscreted", "keys": "pred", "argmax": true}"#;
+    const SAVE: &str = r#"{"_target_": "SaveImaged", "keys": "pred", "output_dir": "$x"}"#;
+
+    fn read(transforms: &[&str]) -> Result<Outputs, ComponentError> {
+        let transforms = transforms
+            .iter()
+            .map(|text| serde_json::from_str(text).unwrap());
+        Outputs::read(
+            &json!({"_target_": "Compose", "transforms": transforms.collect::<Vec<Value>>()}),
+        )
+    }
+
+    #[test]
+    fn the_order_tells_what_is_restored() {
+        for (transforms, activation, restore) in [
+            (
+                vec![SOFTMAX, INVERT, ARGMAX, SAVE],
+                Activation::Softmax,
+                Some(Restore::Probabilities),
+            ),
+            (
+                vec![INVERT, SOFTMAX, ARGMAX],
+                Activation::Softmax,
+                Some(Restore::Logits),
+            ),
+            (
+                vec![INVERT, SIGMOID],
+                Activation::Sigmoid,
+                Some(Restore::Logits),
+            ),
+            (
+                vec![INVERT, ARGMAX],
+                Activation::Softmax,
+                Some(Restore::Logits),
+            ),
+            (vec![SOFTMAX, SAVE], Activation::Softmax, None),
+        ] {
+            assert_eq!(
+                read(&transforms),
+                Ok(Outputs {
+                    activation,
+                    restore
+                })
+            );
+        }
+    }
+
+    #[test]
+    fn other_postprocessing_is_refused_by_name() {
+        let largest = r#"{"_target_": "KeepLargestConnectedComponentd", "keys": "pred"}"#;
+        let nearest = r#"{"_target_": "Invertd", "keys": "pred", "orig_keys": "image"}"#;
+        let threshold = r#"{"_target_": "AsDiscreted", "keys": "pred", "threshold": 0.3}"#;
+        let both =
+            r#"{"_target_": "Activationsd", "keys": "pred", "softmax": true, "sigmoid": true}"#;
+        let other = r#"{"_target_": "Activationsd", "keys": "pred", "sigmoid": true, "other": "$torch.tanh"}"#;
+        for (transforms, named) in [
+            (vec![SOFTMAX, largest], "KeepLargestConnectedComponentd"),
+            (vec![SOFTMAX, nearest], "nearest_interp"),
+            (vec![SOFTMAX, ARGMAX, INVERT], "after the labels"),
+            (vec![SIGMOID, threshold], "AsDiscreted"),
+            (vec![SIGMOID, ARGMAX], "labels that follow"),
+            (vec![both], "either softmax or sigmoid"),
+            (vec![other], "other"),
+            (vec![INVERT], "Activationsd"),
+        ] {
+            let error = read(&transforms).unwrap_err();
+            assert!(error.to_string().contains(named), "{error}");
+            assert!(error.hint().contains("--activation"), "{}", error.hint());
+        }
+    }
+}

@@ -1,0 +1,216 @@
+//! Folders that checkpoints lie in: those of Auto3DSeg's algorithms, and MONAI's bundles.
+
+use std::path::{Path, PathBuf};
+
+use serde_json::{Map, Value};
+use thiserror::Error;
+use vesal_models::monai::{self, Arguments, ArgumentsError};
+use vesal_network::NetworkConfig;
+
+use super::configuration::{self, Configuration, ConfigurationError};
+
+const TEMPLATE_SETTINGS: &str = "hyper_parameters.yaml";
+/// Files of an algorithm, in the order in which later ones take precedence.
+const TEMPLATE_FILES: [&str; 3] = [TEMPLATE_SETTINGS, "network.yaml", "transforms_infer.yaml"];
+const BUNDLE_FILES: [&str; 3] = ["inference.json", "inference.yaml", "inference.yml"];
+const BUNDLE_METADATA: &str = "metadata.json";
+/// Where checkpoints of a bundle are, and its usual one.
+const BUNDLE_MODELS: &str = "models";
+const BUNDLE_MODEL: &str = "model.pt";
+/// Where those of an algorithm are: for a fold, and of Auto3DSeg's segresnet.
+const FOLD_MODELS: &str = "model_fold";
+const FOLD_MODEL: &str = "best_metric_model.pt";
+const SEGRESNET_MODELS: &str = "model";
+
+/// Why a folder cannot be imported.
+#[derive(Debug, Error)]
+pub enum FolderError {
+    #[error("`{}` has neither `configs/{TEMPLATE_SETTINGS}` of an Auto3DSeg algorithm nor `configs/inference.json` of a MONAI bundle", folder.display())]
+    NoConfiguration { folder: PathBuf },
+    /// The folder's entries cannot be listed.
+    #[error("cannot list `{}`", folder.display())]
+    List {
+        folder: PathBuf,
+        source: std::io::Error,
+    },
+    /// No checkpoint where one is expected, or several.
+    #[error("`{}` has {found} checkpoints, expected 1 as {expected}", folder.display())]
+    Checkpoints {
+        folder: PathBuf,
+        found: usize,
+        expected: &'static str,
+    },
+    /// A configuration that cannot be read.
+    #[error(transparent)]
+    Configuration(#[from] ConfigurationError),
+    /// The network's arguments cannot be honored.
+    #[error(transparent)]
+    Arguments(#[from] ArgumentsError),
+}
+
+impl FolderError {
+    /// A remedy for the user, if there is one.
+    pub fn hint(&self) -> Option<&'static str> {
+        match self {
+            Self::NoConfiguration { .. } => {
+                Some("a checkpoint without a folder of settings is imported by its own name")
+            }
+            Self::Checkpoints { .. } => Some("name the checkpoints themselves"),
+            Self::Configuration(error) => error.hint(),
+            Self::List { .. } | Self::Arguments(_) => None,
+        }
+    }
+}
+
+/// A folder with the settings of a checkpoint.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Folder {
+    /// An algorithm that Auto3DSeg generated.
+    Template(Configuration),
+    /// A bundle, with its metadata.
+    Bundle(Configuration, Configuration),
+}
+
+/// Finds the checkpoint that a path of the command line means, and the folder that it lies in; for a file, the folder is
+/// looked for where programs of MONAI put theirs.
+///
+/// **Errors**: [`FolderError`].
+pub(super) fn find(path: &Path) -> Result<(PathBuf, Option<PathBuf>), FolderError> {
+    if path.is_dir() {
+        let checkpoint = if configs(path, &BUNDLE_FILES).is_some() {
+            let checkpoint = path.join(BUNDLE_MODELS).join(BUNDLE_MODEL);
+            only(path, vec![checkpoint], "`models/model.pt`")?
+        } else if configs(path, &[TEMPLATE_SETTINGS]).is_some() {
+            only(
+                path,
+                of_folds(path)?,
+                "`model_fold*/best_metric_model.pt` or `model/model.pt`",
+            )?
+        } else {
+            let folder = path.to_owned();
+            return Err(FolderError::NoConfiguration { folder });
+        };
+        return Ok((checkpoint, Some(path.to_owned())));
+    }
+    let beside = path.parent().and_then(|models| {
+        let name = models.file_name()?.to_str()?;
+        let root = models.parent()?;
+        let known = match name {
+            BUNDLE_MODELS => configs(root, &BUNDLE_FILES),
+            SEGRESNET_MODELS => configs(root, &[TEMPLATE_SETTINGS]),
+            name if name.starts_with(FOLD_MODELS) => configs(root, &[TEMPLATE_SETTINGS]),
+            _ => None,
+        };
+        known.map(|_| root.to_owned())
+    });
+    Ok((path.to_owned(), beside))
+}
+
+/// The first of these files in a folder's `configs`.
+fn configs(root: &Path, files: &[&str]) -> Option<PathBuf> {
+    let files = files.iter().map(|file| root.join("configs").join(file));
+    files.into_iter().find(|file| file.is_file())
+}
+
+fn of_folds(root: &Path) -> Result<Vec<PathBuf>, FolderError> {
+    let failed = |source| FolderError::List {
+        folder: root.to_owned(),
+        source,
+    };
+    let mut found = vec![root.join(SEGRESNET_MODELS).join(BUNDLE_MODEL)];
+    for entry in root.read_dir().map_err(failed)? {
+        let entry = entry.map_err(failed)?;
+        if entry.file_name().to_string_lossy().starts_with(FOLD_MODELS) {
+            found.push(entry.path().join(FOLD_MODEL));
+        }
+    }
+    Ok(found)
+}
+
+fn only(
+    root: &Path,
+    mut checkpoints: Vec<PathBuf>,
+    expected: &'static str,
+) -> Result<PathBuf, FolderError> {
+    checkpoints.retain(|path| path.is_file());
+    let found = checkpoints.len();
+    match checkpoints.pop() {
+        Some(checkpoint) if found == 1 => Ok(checkpoint),
+        _ => Err(FolderError::Checkpoints {
+            folder: root.to_owned(),
+            found,
+            expected,
+        }),
+    }
+}
+
+impl Folder {
+    /// Reads the configuration of a folder.
+    ///
+    /// **Errors**: [`FolderError`].
+    pub fn read(root: &Path) -> Result<Self, FolderError> {
+        if let Some(inference) = configs(root, &BUNDLE_FILES) {
+            let metadata = match configs(root, &[BUNDLE_METADATA]) {
+                Some(metadata) => configuration::read(&[metadata])?,
+                None => Configuration::default(),
+            };
+            return Ok(Self::Bundle(configuration::read(&[inference])?, metadata));
+        }
+        let files = TEMPLATE_FILES.map(|file| root.join("configs").join(file));
+        let files: Vec<_> = files.into_iter().filter(|file| file.is_file()).collect();
+        Ok(Self::Template(configuration::read(&files)?))
+    }
+
+    /// The network that the configuration describes; none where it describes none, or one whose architecture is in
+    /// another file.
+    ///
+    /// **Errors**: arguments that no family has.
+    pub fn network(&self) -> Result<Option<NetworkConfig>, FolderError> {
+        let (configuration, keys) = match self {
+            Self::Template(configuration) => {
+                (configuration, ["training_network#network", "network"])
+            }
+            Self::Bundle(configuration, _) => (configuration, ["network_def", "network"]),
+        };
+        let Some(network @ Value::Object(_)) = configuration.first(&keys)? else {
+            return Ok(None);
+        };
+        let searched = |value: &Value| contains_code(value);
+        let elsewhere = network.get("node_a").is_some_and(searched)
+            || network
+                .pointer("/dints_space/arch_code")
+                .is_some_and(searched);
+        if network.get("_target_").is_none() || elsewhere {
+            return Ok(None);
+        }
+        let map = Map::from_iter([("network".to_owned(), network)]);
+        let fields = Arguments {
+            path: "config",
+            map: &map,
+            root: &map,
+        };
+        Ok(monai::network(&fields)?)
+    }
+
+    /// The version of MONAI that a bundle states.
+    #[allow(dead_code)]
+    pub fn monai_version(&self) -> Option<String> {
+        let Self::Bundle(_, metadata) = self else {
+            return None;
+        };
+        let version = metadata.get("monai_version").ok()??;
+        let version = version.as_str()?;
+        let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '+' | '-');
+        (version.len() <= 20 && version.chars().all(plain)).then(|| version.to_owned())
+    }
+}
+
+/// Whether a value, or one in it, is code that is not run.
+fn contains_code(value: &Value) -> bool {
+    match value {
+        Value::String(text) => text.starts_with('$'),
+        Value::Array(items) => items.iter().any(contains_code),
+        Value::Object(map) => map.values().any(contains_code),
+        _ => false,
+    }
+}

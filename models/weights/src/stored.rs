@@ -1,0 +1,87 @@
+//! Tensors of safetensors files.
+
+use burn::tensor::{Bytes, DType, TensorData};
+use safetensors::tensor::TensorView;
+use safetensors::{Dtype, SafeTensorError, SafeTensors};
+use thiserror::Error;
+
+use crate::StateDict;
+
+/// Why a safetensors file cannot be read.
+#[derive(Debug, Error)]
+pub enum SafetensorsError {
+    #[error("the weights are not a safetensors file")]
+    Form(#[from] SafeTensorError),
+    /// A tensor of integers and the like.
+    #[error("tensor `{tensor}` has elements of type {found}, expected floats")]
+    Type { tensor: String, found: String },
+}
+
+/// Reads the tensors of a safetensors file as 32-bit floats.
+///
+/// **Errors**: the bytes are not a safetensors file, or a tensor has no floats.
+pub fn from_safetensors(bytes: &[u8]) -> Result<StateDict, SafetensorsError> {
+    let stored = SafeTensors::deserialize(bytes)?;
+    let tensors = stored.iter().map(|(name, view)| {
+        let data = floats(&view).ok_or_else(|| SafetensorsError::Type {
+            tensor: name.into(),
+            found: format!("{:?}", view.dtype()),
+        })?;
+        Ok((name.to_owned(), data))
+    });
+    tensors.collect()
+}
+
+fn floats(view: &TensorView<'_>) -> Option<TensorData> {
+    let kind = match view.dtype() {
+        Dtype::F64 => DType::F64,
+        Dtype::F32 => DType::F32,
+        Dtype::F16 => DType::F16,
+        Dtype::BF16 => DType::BF16,
+        _ => return None,
+    };
+    let bytes = Bytes::from_bytes_vec(view.data().to_vec());
+    Some(TensorData::from_bytes(bytes, view.shape().to_vec(), kind).convert::<f32>())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A file with one tensor of two elements.
+    fn file(kind: &str, bytes: &[u8]) -> Vec<u8> {
+        let end = bytes.len();
+        let header = format!(
+            "{{\"a.b\":{{\"dtype\":\"{kind}\",\"shape\":[2,1],\"data_offsets\":[0,{end}]}}}}"
+        );
+        let length = (header.len() as u64).to_le_bytes();
+        [&length, header.as_bytes(), bytes].concat()
+    }
+
+    #[test]
+    fn floats_of_all_widths_are_read() {
+        let halves = file("F16", &[0, 0x3c, 0, 0xc0]);
+        let doubles = [1_f64, -2.].map(f64::to_le_bytes).concat();
+        for bytes in [
+            halves,
+            file("BF16", &[0x80, 0x3f, 0, 0xc0]),
+            file("F32", &[1_f32, -2.].map(f32::to_le_bytes).concat()),
+            file("F64", &doubles),
+        ] {
+            let tensors = from_safetensors(&bytes).unwrap();
+            let data = &tensors["a.b"];
+            assert_eq!(data.shape.to_vec(), [2, 1]);
+            assert_eq!(data.as_slice::<f32>().unwrap(), [1., -2.]);
+        }
+    }
+
+    #[test]
+    fn other_files_and_integers_are_refused() {
+        let integers = from_safetensors(&file("I32", &[0; 8])).unwrap_err();
+        assert!(integers.to_string().contains("`a.b`"), "{integers}");
+        for bytes in [&b""[..], b"PK\x03\x04", &[0xff; 40], &file("F32", &[0; 4])] {
+            let error = from_safetensors(bytes).unwrap_err();
+            assert!(matches!(error, SafetensorsError::Form(_)), "{error}");
+        }
+    }
+}
