@@ -16,7 +16,9 @@ use vesal_models::Network;
 use vesal_models::monai::{self, Arguments};
 use vesal_network::{ArchitectureError, DintsArchitecture, DintsConfig, NetworkConfig, Shapes};
 
-use crate::support::{forward, golden, largest_difference, largest_difference_at, network, runtime};
+use crate::support::{
+    forward, golden, largest_difference, largest_difference_at, network, runtime,
+};
 
 /// Most nodes of a graph of the default architecture.
 const MAX_NODES: usize = 760;
@@ -149,15 +151,24 @@ fn a_graph_of_dints_is_small_and_its_batch_is_free() {
     let [x, y, z] = window;
     let both = crate::support::input(5, [2, 1, x, y, z]);
     let together = parity::run_onnx(runtime(), &onnx, &config, &both).unwrap();
-    let scale = together.iter().fold(0_f32, |most, value| most.max(value.abs()));
+    let scale = together
+        .iter()
+        .fold(0_f32, |most, value| most.max(value.abs()));
     for case in 0..2 {
         let of_case = Slice::from(case..case + 1);
         let one = both.slice_axis(Axis(0), of_case).to_owned();
         let alone = parity::run_onnx(runtime(), &onnx, &config, &one).unwrap();
         let difference = largest_difference(
             &alone.iter().copied().collect::<Vec<_>>(),
-            &together.slice_axis(Axis(0), of_case).iter().copied().collect::<Vec<_>>(),
+            &together
+                .slice_axis(Axis(0), of_case)
+                .iter()
+                .copied()
+                .collect::<Vec<_>>(),
         );
-        assert!(difference <= 1e-4 * scale, "case {case} differs by {difference}");
+        assert!(
+            difference <= 1e-4 * scale,
+            "case {case} differs by {difference}"
+        );
     }
 }

@@ -61,16 +61,16 @@ pub enum ArchitectureError {
         /// Kernels of each level, finest first.
         found: Vec<[usize; 3]>,
     },
-    /// A tensor of another shape than those that are read first imply.
-    #[error("tensor `{tensor}` has shape {found:?}, expected {expected:?}")]
+    /// A tensor of another shape than the others imply.
+    #[error("tensor `{tensor}` has shape {found:?}, expected {expected:?} as the others imply")]
     Shape {
         tensor: String,
         found: Vec<usize>,
         expected: Vec<usize>,
     },
     /// More channels than a network may have.
-    #[error("the weights have {found:?} channels of input, output and stem, expected 1 to 4096")]
-    Channels { found: Vec<usize> },
+    #[error("the weights have {found:?} channels of input, output and stem, expected 1 to {max}")]
+    Channels { found: Vec<usize>, max: usize },
     /// A cell whose convolution is none of the search space.
     #[error(
         "tensor `{tensor}` has a kernel of {found:?} voxels, expected [3, 3, 3], or 1 along one axis"

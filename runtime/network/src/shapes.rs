@@ -33,6 +33,7 @@ impl<'a> Shapes<'a> {
         self.0.contains_key(tensor)
     }
 
+    /// Shape of a tensor, if there is one of this name.
     pub fn get(&self, tensor: &str) -> Option<&[usize]> {
         self.0.get(tensor).map(Vec::as_slice)
     }

@@ -9,6 +9,8 @@ mod work_dir;
 
 mod adamw;
 mod fit;
+mod golden;
+mod golden_dints;
 mod golden_losses;
 mod golden_segresnet2d;
 mod history;
