@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use burn_flex::Flex;
 use burn_store::ModuleSnapshot;
 use vesal_network::{
-    ArchitectureError, NetworkConfig, PatchMerging, SegResNet2dConfig, SegResNetDsConfig, Shapes,
-    SwinUnetrConfig,
+    ArchitectureError, CodeRow, DintsArchitecture, DintsCodes, DintsConfig, NetworkConfig,
+    PatchMerging, SegResNet2dConfig, SegResNetDsConfig, Shapes, SwinUnetrConfig,
 };
 
 fn config(levels: usize, dsdepth: usize, resolution: Option<[f64; 3]>) -> NetworkConfig {
@@ -179,5 +179,110 @@ fn foreign_weights_and_odd_kernels_are_refused() {
     assert!(matches!(
         NetworkConfig::infer(&shapes),
         Err(ArchitectureError::NoConvolution { .. })
+    ));
+}
+
+fn dints(architecture: DintsArchitecture) -> DintsConfig {
+    DintsConfig {
+        in_channels: 2,
+        out_channels: 3,
+        filters: 1,
+        architecture,
+    }
+}
+
+/// The default architecture with another operation in a cell.
+fn changed(block: usize, path: usize, code: u8) -> DintsArchitecture {
+    let mut codes = DintsCodes::from(DintsArchitecture::default());
+    let CodeRow(row) = &mut codes.code_c[block];
+    row[path] = code;
+    codes.try_into().unwrap()
+}
+
+#[test]
+fn tensors_of_dints_are_those_of_its_description() {
+    // A cell that changes nothing, one that only resamples, and one with two convolutions.
+    for architecture in [
+        DintsArchitecture::default(),
+        changed(0, 0, 0),
+        changed(3, 2, 0),
+        changed(11, 9, 4),
+    ] {
+        let config = dints(architecture.clone());
+        let described: BTreeMap<_, _> = config.tensors().into_iter().collect();
+        let shapes = shapes_of(&config.clone().into());
+        assert_eq!(shapes, described);
+        let shapes = view(&shapes);
+        assert_eq!(
+            DintsConfig::infer_with(&shapes, architecture),
+            Ok(config.clone())
+        );
+        let config = NetworkConfig::from(config);
+        assert_eq!(config.check_shapes(&shapes), Ok(()));
+    }
+}
+
+#[test]
+fn only_the_default_architecture_is_told_from_shapes() {
+    let default = dints(DintsArchitecture::default());
+    let shapes = shapes_of(&default.clone().into());
+    let inferred = NetworkConfig::infer(&view(&shapes));
+    assert_eq!(inferred, Ok(default.clone().into()));
+
+    let other = NetworkConfig::from(dints(changed(3, 2, 0)));
+    let shapes = shapes_of(&other);
+    let error = NetworkConfig::infer(&view(&shapes)).unwrap_err();
+    assert!(matches!(error, ArchitectureError::Untold { .. }), "{error}");
+    assert!(error.hint().is_some());
+    let error = NetworkConfig::from(default)
+        .check_shapes(&view(&shapes))
+        .unwrap_err();
+    assert!(
+        matches!(
+            &error,
+            ArchitectureError::Contradiction { field: "cells in block 3", described, found }
+                if described == "4-2212101-" && found == "4-0212101-"
+        ),
+        "{error}"
+    );
+}
+
+#[test]
+fn odd_tensors_of_dints_are_refused() {
+    let config = NetworkConfig::from(dints(DintsArchitecture::default()));
+    let whole = shapes_of(&config);
+    let refused = |name: &str, shape: Option<&[usize]>| {
+        let mut shapes = whole.clone();
+        match shape {
+            Some(shape) => shapes.insert(name.into(), shape.to_vec()),
+            None => shapes.remove(name),
+        };
+        let found = NetworkConfig::infer(&view(&shapes)).unwrap_err();
+        assert_eq!(config.check_shapes(&view(&shapes)), Err(found.clone()));
+        found
+    };
+    let kernel = "dints_space.cell_tree.(0, 0).op.ops.0.conv.weight";
+    assert!(matches!(
+        refused(kernel, Some(&[2, 2, 5, 3, 3])),
+        ArchitectureError::CellKernel { .. }
+    ));
+    assert!(matches!(
+        refused(kernel, Some(&[2, 4, 3, 3, 3])),
+        ArchitectureError::Shape { tensor, .. } if tensor == kernel
+    ));
+    assert!(matches!(
+        refused("stem_up.3.mod.2.bias", None),
+        ArchitectureError::Missing { .. }
+    ));
+    assert!(matches!(
+        refused("stem_finals.1.weight", Some(&[usize::MAX, 1, 1, 1, 1])),
+        ArchitectureError::Channels { .. }
+    ));
+    // The cell is then one that changes nothing, and the template has none there.
+    let mut shapes = whole.clone();
+    shapes.remove(kernel);
+    assert!(matches!(
+        NetworkConfig::infer(&view(&shapes)),
+        Err(ArchitectureError::Untold { .. })
     ));
 }

@@ -106,8 +106,8 @@ pub enum ArchitectureError {
         family: &'static str,
     },
     /// More channels than a network may have.
-    #[error("the weights have {found:?} channels of input, output and stem, expected 1 to 4096")]
-    Channels { found: Vec<usize> },
+    #[error("the weights have {found:?} channels of input, output and stem, expected 1 to {max}")]
+    Channels { found: Vec<usize>, max: usize },
     /// A cell whose convolution is none of the search space.
     #[error(
         "tensor `{tensor}` has a kernel of {found:?} voxels, expected [3, 3, 3], or 1 along one axis"

@@ -143,7 +143,8 @@ impl Golden {
         let mut weights = BTreeMap::new();
         let state_dict = self.facts["state_dict"].as_object().unwrap();
         for (index, (name, shape)) in state_dict.iter().enumerate() {
-            if shape[0] != "float32" {
+            // Types are stated where they are not all the same.
+            if shape[0].is_string() && shape[0] != "float32" {
                 continue;
             }
             let mut bytes = Vec::new();

@@ -9,6 +9,7 @@ mod work_dir;
 
 mod adamw;
 mod fit;
+mod golden_dints;
 mod golden_losses;
 mod golden_network;
 mod golden_recipes;

@@ -294,3 +294,6 @@ impl From<DintsArchitecture> for DintsCodes {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
