@@ -1,5 +1,8 @@
 //! Attention, a few queries at a time: no matrix of weights exists.
 
+#[cfg(test)]
+mod tests;
+
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use vesal_onnx::AttentionSizes;

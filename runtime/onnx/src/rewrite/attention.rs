@@ -44,7 +44,9 @@ impl OnnxModel {
                 found.filter(|found| takes(&found.sizes)).collect()
             };
             let count = found.len();
-            replace(graph, found);
+            if count > 0 {
+                replace(graph, found);
+            }
             Ok(count)
         })?;
         if count > 0 {
