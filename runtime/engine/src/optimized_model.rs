@@ -25,19 +25,20 @@ pub(crate) struct OptimizedModel {
     pub batch: Option<NonZeroUsize>,
     /// Its last convolution, where it is applied after blending.
     pub head: Option<Head>,
-    /// Number of instance normalizations fused with the ReLU after them.
+    /// Instance normalizations computed by one operator each, with the activation after them.
     pub fused: usize,
-    /// Convolutions computed by this program's kernels.
-    pub own: Option<OwnConvolutions>,
+    /// Operators computed by this program's kernels on the processor.
+    pub own: Option<OwnKernels>,
     /// Upper bound in bytes of activations that exist at once.
     pub activation_bytes: u64,
 }
 
-/// Convolutions of a network that this program's kernels compute.
+/// Operators of a network that this program's kernels compute on the processor.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct OwnConvolutions {
+pub(crate) struct OwnKernels {
     pub processor: Processor,
     pub convolutions: usize,
+    pub attentions: usize,
     pub bytes: KernelBytes,
 }
 
@@ -47,7 +48,7 @@ pub(crate) enum Kernels {
     None,
     /// Normalizations on a GPU.
     Gpu,
-    /// Convolutions on this processor.
+    /// Convolutions and attention on this processor.
     Cpu(Processor),
 }
 
@@ -95,6 +96,24 @@ impl OptimizedModel {
         if half {
             network = network.scale_batch_norms()?;
         }
+        let mut bytes = KernelBytes::default();
+        let own = match kernels {
+            Kernels::Cpu(processor) if native && !half => Some(processor),
+            _ => None,
+        };
+        let mut attentions = 0;
+        // Before memory is planned: its matrices of weights do not exist any more.
+        if let Some(processor) = own {
+            let fused = network.fuse_attention(|sizes| {
+                let attention = processor.plan_attention(sizes);
+                attention
+                    .inspect(|attention| bytes.add_attention(attention))
+                    .is_some()
+            });
+            if let Ok((rewritten, count @ 1..)) = fused {
+                (network, attentions) = (rewritten, count);
+            }
+        }
         // Of a processor's own transposed convolutions there is none, and GPUs need none.
         let [without, with] =
             [false, true].map(|columns| network.activation_bytes(batch.get(), element, columns));
@@ -102,29 +121,30 @@ impl OptimizedModel {
         // Before the precision, so that scales stay 32-bit floats.
         if device.is_gpu()
             && matches!(kernels, Kernels::Gpu)
-            && let Ok((rewritten, fused)) = network.fuse_norm_relu()
+            && let Ok((rewritten, fused)) = network.fuse_norms()
         {
             (network, model.fused) = (rewritten, fused);
         }
-        if let Kernels::Cpu(processor) = kernels
-            && native
-            && !half
-        {
-            let mut bytes = KernelBytes::default();
+        if let Some(processor) = own {
             let planned = network.own_convolutions(|sizes| {
                 let convolution = processor.plan(sizes);
                 convolution
                     .inspect(|convolution| bytes.add(convolution))
                     .is_some()
             });
-            if let Ok((rewritten, convolutions @ 1..)) = planned {
-                network = rewritten;
-                model.own = Some(OwnConvolutions {
-                    processor,
-                    convolutions,
-                    bytes,
-                });
-            }
+            let convolutions = match planned {
+                Ok((rewritten, convolutions)) => {
+                    network = rewritten;
+                    convolutions
+                }
+                Err(_) => 0,
+            };
+            model.own = (convolutions + attentions > 0).then_some(OwnKernels {
+                processor,
+                convolutions,
+                attentions,
+                bytes,
+            });
         }
         let columns = !device.is_gpu() && network.has_operator("ConvTranspose");
         model.activation_bytes = if columns { with } else { without };

@@ -152,7 +152,7 @@ pub(crate) fn shapes(
     for node in &graph.node {
         let label = short(&node.label());
         let found = node.operator();
-        let operator = ops::find(&found).ok_or_else(|| CheckError::Operator {
+        let operator = ops::of_node(node).ok_or_else(|| CheckError::Operator {
             node: label.clone(),
             found: short(&found),
             expected: ops::names(|_| true),

@@ -10,7 +10,8 @@
 //! |---|---|---|
 //! | [`OnnxModel::fix_batch`] | the free batch axis gets a size | stays the same, bit for bit |
 //! | [`OnnxModel::half`] | weights and activations in 16-bit floats | rounded |
-//! | [`OnnxModel::fuse_norm_relu`] | instance normalization and ReLU become one operator | stays the same, to rounding |
+//! | [`OnnxModel::fuse_norms`] | instance normalization and a (leaky) ReLU become one operator | stays the same, to rounding |
+//! | [`OnnxModel::fuse_attention`] | attention becomes a custom operator | stays the same, to rounding |
 //! | [`OnnxModel::own_convolutions`] | convolutions become a custom operator | stays the same, to rounding |
 //! | [`OnnxModel::split_head`] | the last 1×1×1 convolution is taken off | the rest of it, and a linear map |
 //!
@@ -18,6 +19,7 @@
 //!
 //! Implemented here rather than with the ONNX package, because only a small part is needed and no Python is required.
 
+mod attention;
 mod builder;
 pub mod check;
 mod convolution;
@@ -38,9 +40,10 @@ mod shape;
 mod weights;
 mod wire;
 
+pub use attention::AttentionSizes;
 pub use builder::{AxisSize, GraphBuilder};
 pub use convolution::VolumeConvolution;
-pub use domain::{CONVOLUTION, DOMAIN, NORM_RELU};
+pub use domain::{ATTENTION, CONVOLUTION, DOMAIN, NORM_LEAKY_RELU};
 pub use error::{CheckError, NetworkError};
 pub use limits::{IR_VERSION, NEWEST_OPSET, OPSET};
 pub use model::OnnxModel;

@@ -43,14 +43,6 @@ pub enum RewriteError {
         found: Option<i32>,
         expected: TensorDataType,
     },
-    /// Another number of axes than volumes have.
-    #[error("{value:?} has {found} axes, expected {expected}")]
-    Axes {
-        value: String,
-        /// Its axes; 0 if they are not declared.
-        found: usize,
-        expected: usize,
-    },
     #[error("the shapes of the network's values are not known")]
     Shapes(#[from] CheckError),
     /// A weight that is also an input, so that a caller may replace it.

@@ -6,7 +6,7 @@
 /// relative error, 3e-9. It never decreases as `x` grows, for any two numbers in single precision, so that the order of
 /// values is kept. NaN stays NaN.
 #[inline(always)]
-pub(crate) fn exp(x: f32) -> f32 {
+pub fn exp(x: f32) -> f32 {
     /// Adding it rounds to an integer, which the low bits of the sum then hold.
     const ROUNDING: f32 = 12_582_912.0;
     /// The logarithm of 2 in two parts; multiples of the first are exact.

@@ -4,7 +4,7 @@
 //! indices, and the axis order is `[C, X, Y, Z]` everywhere: shape, spacing, window, overlap and affine columns agree.
 
 pub mod crop;
-mod exponential;
+pub mod exponential;
 pub mod geometry;
 pub mod intensity;
 pub mod measure;

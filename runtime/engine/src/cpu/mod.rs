@@ -1,8 +1,9 @@
-//! Convolutions of volumes on the processor, instead of ONNX Runtime's.
+//! Convolutions of volumes and attention on the processor, instead of ONNX Runtime's.
 //!
 //! ONNX Runtime unrolls 3-D convolutions into matrices that are larger than its caches. Here, inputs are packed into
 //! blocks that stay in the cache ([`plane`], [`pack`]) and multiplied with the weights in place ([`tile`]); where this
-//! saves products, several planes of the output are computed at once ([`winograd`]).
+//! saves products, several planes of the output are computed at once ([`winograd`]). Attention is a product of the same
+//! tiles, in windows that stay in the cache ([`attention`]).
 
 #![cfg_attr(
     not(target_arch = "x86_64"),
@@ -14,6 +15,8 @@
     )
 )]
 
+mod attention;
+mod attention_operator;
 mod conv_transpose;
 mod convolution;
 mod operator;
@@ -27,16 +30,16 @@ mod tests;
 mod tile;
 mod winograd;
 
-use vesal_onnx::VolumeConvolution;
-
+use attention::PlannedAttention;
 pub(crate) use operator::operators;
 use plan::PlannedConvolution;
 pub(crate) use processor::Processor;
+use vesal_onnx::{AttentionSizes, VolumeConvolution};
 
 /// Channels below which ONNX Runtime is as fast.
 const FEW_CHANNELS: usize = 4;
 
-/// Memory of convolutions in bytes, besides the network's activations.
+/// Memory of convolutions and attentions in bytes, besides the network's activations.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct KernelBytes {
     weights: u64,
@@ -55,6 +58,11 @@ impl Processor {
             .then(|| PlannedConvolution::new(self, *sizes))
             .flatten()
     }
+
+    /// Plans an attention; `None` if this program's kernel does not support its sizes.
+    pub(crate) fn plan_attention(self, sizes: &AttentionSizes) -> Option<PlannedAttention> {
+        PlannedAttention::new(self, *sizes)
+    }
 }
 
 impl KernelBytes {
@@ -64,6 +72,11 @@ impl KernelBytes {
             .weights
             .saturating_add(convolution.transformed_bytes() as u64);
         self.scratch = self.scratch.max(convolution.scratch_bytes() as u64);
+    }
+
+    /// Counts one more attention.
+    pub(crate) fn add_attention(&mut self, attention: &PlannedAttention) {
+        self.scratch = self.scratch.max(attention.scratch_bytes() as u64);
     }
 
     pub(crate) fn total(self) -> u64 {

@@ -11,21 +11,25 @@ use ort::operator::{
 use ort::value::{TensorElementType, ValueType};
 use vesal_onnx::{CONVOLUTION, DOMAIN, VolumeConvolution};
 
+use super::attention_operator::AttentionOperator;
 use super::plan::PlannedConvolution;
 use super::processor::Processor;
 use super::scratch::Scratch;
 
 /// The operators of this program for a session on this processor.
 pub(crate) fn operators(processor: Processor) -> Result<OperatorDomain, Error> {
-    OperatorDomain::new(DOMAIN)?.add(ConvolutionOperator {
-        processor,
-        scratch: Arc::default(),
-    })
+    let scratch = Arc::default();
+    OperatorDomain::new(DOMAIN)?
+        .add(ConvolutionOperator {
+            processor,
+            scratch: Arc::clone(&scratch),
+        })?
+        .add(AttentionOperator { processor, scratch })
 }
 
 struct ConvolutionOperator {
     processor: Processor,
-    /// Memory of all convolutions of the session.
+    /// Memory of all kernels of the session.
     scratch: Arc<Scratch>,
 }
 

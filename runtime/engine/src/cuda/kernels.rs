@@ -12,7 +12,7 @@ use super::module::{Kernel, Module};
 #[repr(C, align(16))]
 struct Aligned<T: ?Sized>(T);
 
-static NORM_RELU: &Aligned<[u8]> = &Aligned(*include_bytes!("kernels/norm_relu.fatbin"));
+static NORM: &Aligned<[u8]> = &Aligned(*include_bytes!("kernels/norm.fatbin"));
 static STITCH: &Aligned<[u8]> = &Aligned(*include_bytes!("kernels/stitch.fatbin"));
 
 /// Threads of a block.
@@ -118,10 +118,12 @@ impl NormShape {
 
 /// Addresses that [`NormKernels::launch`] reads and writes.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct NormRelu {
+pub(crate) struct NormLeakyRelu {
     pub(crate) element: KernelElement,
     pub(crate) shape: NormShape,
     pub(crate) epsilon: f32,
+    /// Factor of what is negative.
+    pub(crate) slope: f32,
     pub(crate) input: *const c_void,
     pub(crate) scale: *const c_void,
     pub(crate) bias: *const c_void,
@@ -142,7 +144,7 @@ pub(crate) fn scratch(shape: NormShape) -> usize {
     volumes * (statistic_blocks(shape.0) + 1) * channels * 2
 }
 
-/// Instance normalization and ReLU.
+/// Instance normalization and leaky ReLU.
 pub(crate) struct NormKernels {
     module: Module,
     statistics: [Kernel; 2],
@@ -155,7 +157,7 @@ impl NormKernels {
     ///
     /// **Errors**: those of the driver.
     pub(crate) fn load(gpu: &Arc<CudaContext>) -> Result<Self, CudaDriverError> {
-        let module = Module::load(gpu, &NORM_RELU.0)?;
+        let module = Module::load(gpu, &NORM.0)?;
         Ok(Self {
             statistics: [
                 module.kernel("statistics_f16")?,
@@ -177,7 +179,7 @@ impl NormKernels {
     /// **Errors**: sizes beyond the index range of the kernels, or an error of the driver.
     pub(crate) unsafe fn launch(
         &self,
-        task: &NormRelu,
+        task: &NormLeakyRelu,
         stream: Handle,
     ) -> Result<(), CudaDriverError> {
         let [volumes, voxels, channels] = task.shape.0;
@@ -188,7 +190,8 @@ impl NormKernels {
         let per_block = ROWS * (THREADS / (channels / LANES).clamp(1, THREADS));
         let batch = blocks(volumes, MAX_BLOCKS[1])?;
         let (input, scale, bias) = (task.input, task.scale, task.bias);
-        let (output, partial, epsilon) = (task.output, task.scratch, task.epsilon);
+        let (output, partial) = (task.output, task.scratch);
+        let (epsilon, slope) = (task.epsilon, task.slope);
         // SAFETY: inside of the scratch memory, whose size `scratch` returns.
         let coefficients: *mut f32 =
             unsafe { partial.cast::<f32>().add(volumes * parts * channels * 2) };
@@ -199,7 +202,7 @@ impl NormKernels {
         let coefficients_grid = [blocks(channels.div_ceil(32), MAX_BLOCKS[0])?, batch, 1];
         let apply_grid = [blocks(voxels.div_ceil(per_block), MAX_BLOCKS[0])?, batch, 1];
         let block = [THREADS as u32, 1];
-        // SAFETY: the arguments are those of the kernels in `norm_relu.cu`, the caller guarantees the memory.
+        // SAFETY: the arguments are those of the kernels in `norm.cu`, the caller guarantees the memory.
         unsafe {
             self.module.launch(
                 self.statistics[element],
@@ -229,7 +232,14 @@ impl NormKernels {
                 apply_grid,
                 block,
                 stream,
-                arguments![input, coefficients, output, voxel_count, channel_count],
+                arguments![
+                    input,
+                    coefficients,
+                    output,
+                    voxel_count,
+                    channel_count,
+                    slope,
+                ],
             )
         }
     }
@@ -455,7 +465,7 @@ mod tests {
 
     #[test]
     fn kernels_are_fat_binaries() {
-        for image in [&NORM_RELU.0, &STITCH.0] {
+        for image in [&NORM.0, &STITCH.0] {
             assert_eq!(image[..4], 0xba55_ed50_u32.to_le_bytes());
         }
     }

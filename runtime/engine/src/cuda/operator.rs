@@ -1,4 +1,4 @@
-//! [`NORM_RELU`](vesal_onnx::NORM_RELU) as an operator of ONNX Runtime.
+//! [`NORM_LEAKY_RELU`](vesal_onnx::NORM_LEAKY_RELU) as an operator of ONNX Runtime.
 
 use std::ffi::c_void;
 use std::sync::Arc;
@@ -11,29 +11,29 @@ use ort::operator::{
     ShapeInferenceContext,
 };
 use ort::value::{DynTensorValueType, TensorElementType, ValueRef};
-use vesal_onnx::{DOMAIN, NORM_RELU};
+use vesal_onnx::{DOMAIN, NORM_LEAKY_RELU};
 
 use super::driver::CudaDriverError;
-use super::kernels::{KernelElement, NormKernels, NormRelu, NormShape, scratch};
+use super::kernels::{KernelElement, NormKernels, NormLeakyRelu, NormShape, scratch};
 
 /// The operators of this program for networks of one element type.
 pub(super) fn domain(
     kernels: Arc<NormKernels>,
     element: KernelElement,
 ) -> Result<OperatorDomain, Error> {
-    OperatorDomain::new(DOMAIN)?.add(NormReluOperator { kernels, element })
+    OperatorDomain::new(DOMAIN)?.add(NormOperator { kernels, element })
 }
 
-struct NormReluOperator {
+struct NormOperator {
     kernels: Arc<NormKernels>,
     element: KernelElement,
 }
 
-impl Operator for NormReluOperator {
-    type Kernel<'attr> = NormReluKernel;
+impl Operator for NormOperator {
+    type Kernel<'attr> = NormKernel;
 
     fn name(&self) -> &str {
-        NORM_RELU
+        NORM_LEAKY_RELU
     }
 
     fn execution_provider_type(&self) -> Option<&str> {
@@ -49,17 +49,16 @@ impl Operator for NormReluOperator {
         [self.element.of_ort(), TensorElementType::Float32].map(OperatorOutput::required)
     }
 
-    fn create_kernel<'attr>(
-        &self,
-        context: &KernelContext<'attr>,
-    ) -> Result<NormReluKernel, Error> {
-        let epsilon = context
-            .get::<f32>("epsilon")
-            .ok_or_else(|| Error::new("attribute `epsilon` is missing"))?;
-        Ok(NormReluKernel {
+    fn create_kernel<'attr>(&self, context: &KernelContext<'attr>) -> Result<NormKernel, Error> {
+        let float = |name: &str| {
+            let missing = || Error::new(format!("attribute `{name}` is missing"));
+            context.get::<f32>(name).ok_or_else(missing)
+        };
+        Ok(NormKernel {
             kernels: Arc::clone(&self.kernels),
             element: self.element,
-            epsilon,
+            epsilon: float("epsilon")?,
+            slope: float("slope")?,
         })
     }
 
@@ -81,13 +80,14 @@ impl KernelElement {
     }
 }
 
-struct NormReluKernel {
+struct NormKernel {
     kernels: Arc<NormKernels>,
     element: KernelElement,
     epsilon: f32,
+    slope: f32,
 }
 
-impl Kernel for NormReluKernel {
+impl Kernel for NormKernel {
     fn compute(&mut self, context: &ComputeContext) -> Result<(), Error> {
         let float = TensorElementType::Float32;
         let input = tensor(context, 0, self.element.of_ort())?;
@@ -122,10 +122,11 @@ impl Kernel for NormReluKernel {
         let stream = context
             .stream()?
             .map_or(std::ptr::null_mut(), |stream| stream.as_ptr().cast());
-        let task = NormRelu {
+        let task = NormLeakyRelu {
             element: self.element,
             shape,
             epsilon: self.epsilon,
+            slope: self.slope,
             input: input.data_ptr().cast(),
             scale: scale.data_ptr().cast(),
             bias: bias.data_ptr().cast(),

@@ -76,7 +76,11 @@ impl Load<'_> {
                 Ok((session, model)) => {
                     let own = model.own.map(|own| {
                         let (count, instructions) = (own.convolutions, processor.instructions);
-                        format!(", {count} own convolutions ({instructions})")
+                        let attentions = match own.attentions {
+                            0 => String::new(),
+                            count => format!(" and {count} attentions"),
+                        };
+                        format!(", {count} own convolutions{attentions} ({instructions})")
                     });
                     return Ok((session, None, model, text(&own.unwrap_or_default())));
                 }

@@ -7,6 +7,7 @@ mod example;
 #[path = "../../../onnx/tests/example/mod.rs"]
 mod network;
 
+mod attention;
 mod convolutions;
 mod networks;
 mod plans;

@@ -9,7 +9,7 @@ use vesal_engine::{
 };
 use vesal_onnx::check::{CheckError, InitializerProblem, TypeProblem};
 use vesal_onnx::proto::OperatorSetIdProto;
-use vesal_onnx::{DOMAIN, EncodingProblem, NORM_RELU, NetworkError, OnnxModel};
+use vesal_onnx::{DOMAIN, EncodingProblem, NORM_LEAKY_RELU, NetworkError, OnnxModel};
 
 fn refused(network: &[u8], interface: &NetworkInterface, plan: &DeployPlan) -> PredictorError {
     match Ensemble::from_networks(plan, interface, &[(CONV_A, 1.), (network, 1.)], &options()) {
@@ -75,7 +75,7 @@ fn a_file_that_decoders_read_differently_is_refused() {
 fn operators_of_this_program_are_none_of_a_file() {
     let mut model = OnnxModel::decode(CONV_A).expect("a model").into_model();
     let graph = model.graph.as_mut().expect("a graph");
-    graph.node[0].op_type = Some(NORM_RELU.into());
+    graph.node[0].op_type = Some(NORM_LEAKY_RELU.into());
     graph.node[0].domain = Some(DOMAIN.into());
     let error = broken_rule(&OnnxModel::from(model.clone()).encode());
     assert_eq!(

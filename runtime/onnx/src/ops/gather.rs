@@ -11,7 +11,6 @@ pub(super) const GATHER: Operator = Operator {
     since: 11,
     integers: &[1],
     attributes: &[Attribute::int("axis", 0)],
-    keeps_axes: false,
     half: Some(HalfInputs::Only(&[0])),
     user: User::Exporter,
     ..Operator::new("Gather", [2, 2], shapes)

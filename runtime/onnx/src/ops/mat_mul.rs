@@ -8,7 +8,6 @@ use crate::shape::{Dim, SymbolicShape};
 
 pub(super) const MAT_MUL: Operator = Operator {
     since: 1,
-    keeps_axes: false,
     half: Some(HalfInputs::All),
     user: User::Exporter,
     ..Operator::new("MatMul", [2, 2], shapes)

@@ -10,6 +10,7 @@
 //! batch.
 
 mod add;
+mod attention;
 mod attribute;
 mod average_pool;
 mod batch_normalization;
@@ -68,6 +69,9 @@ pub(crate) use input::NodeInput;
 pub use operator::{HalfInputs, Operator, User};
 pub(crate) use window::WindowAxis;
 
+use crate::domain::{ATTENTION, DOMAIN};
+use crate::proto::NodeProto;
+
 /// All operators, by name.
 ///
 /// **Source**: the schemas of ONNX 1.23.
@@ -123,6 +127,14 @@ pub fn find(name: &str) -> Option<&'static Operator> {
         .iter()
         .find(|operator| operator.name == name)
         .copied()
+}
+
+/// The operator of a node, one of this program's included, if it is known.
+pub(crate) fn of_node(node: &NodeProto) -> Option<&'static Operator> {
+    match node.is_custom(DOMAIN, ATTENTION) {
+        true => Some(&attention::ATTENTION),
+        false => find(&node.operator()),
+    }
 }
 
 /// Names of the operators that satisfy a condition.
@@ -236,7 +248,7 @@ mod tests {
             "NonZero",
             "Shape",
             "Constant",
-            "NormRelu",
+            "NormLeakyRelu",
         ] {
             assert!(find(name).is_none(), "{name}");
         }

@@ -34,8 +34,6 @@ pub struct Operator {
     /// Its attributes, in alphabetical order; others are refused.
     pub attributes: &'static [Attribute],
     pub(crate) shapes: ShapeRule,
-    /// Whether the output has as many axes as the first input.
-    pub keeps_axes: bool,
     /// Whether ONNX Runtime computes the output in place of an input that no other node uses.
     pub in_place: bool,
     /// Working memory of ONNX Runtime's kernels besides inputs and outputs, in copies of the largest input or output.
@@ -79,7 +77,7 @@ impl HalfInputs {
 }
 
 impl Operator {
-    /// An operator of foreign networks with one output, without attributes, that keeps the number of axes.
+    /// An operator of foreign networks with one output, without attributes.
     pub(super) const fn new(name: &'static str, inputs: [usize; 2], shapes: ShapeRule) -> Self {
         Self {
             name,
@@ -89,7 +87,6 @@ impl Operator {
             integers: &[],
             attributes: &[],
             shapes,
-            keeps_axes: true,
             in_place: false,
             copies: 0,
             working: |_| 0,

@@ -14,7 +14,6 @@ pub(super) const REDUCE_MEAN: Operator = Operator {
         Attribute::int("keepdims", 1),
         Attribute::zero("noop_with_empty_axes"),
     ],
-    keeps_axes: false,
     copies: 1,
     ..Operator::new("ReduceMean", [2, 2], shapes)
 };

@@ -11,7 +11,6 @@ pub(super) const RESHAPE: Operator = Operator {
     since: 5,
     integers: &[1],
     attributes: &[Attribute::zero("allowzero")],
-    keeps_axes: false,
     in_place: true,
     half: Some(HalfInputs::Only(&[0])),
     user: User::Exporter,

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::domain::{DOMAIN, NORM_RELU};
+use crate::domain::{DOMAIN, NORM_LEAKY_RELU};
 use crate::graph::only;
 use crate::limits::NEWEST_OPSET;
 use crate::model::OnnxModel;
@@ -70,10 +70,10 @@ fn check_operator(node: &NodeProto) -> Result<(), RewriteError> {
     Ok(())
 }
 
-/// Which inputs of a node become 16-bit floats, if its operator is safe in them. Of [`NORM_RELU`] it is the first: the others
+/// Which inputs of a node become 16-bit floats, if its operator is safe in them. Of [`NORM_LEAKY_RELU`] it is the first: the others
 /// are always 32-bit floats.
 fn half_inputs(node: &NodeProto) -> Option<HalfInputs> {
-    if node.is_custom(DOMAIN, NORM_RELU) {
+    if node.is_custom(DOMAIN, NORM_LEAKY_RELU) {
         return Some(HalfInputs::Only(&[0]));
     }
     // Foreign operators have their domain in the name and are not in the table.

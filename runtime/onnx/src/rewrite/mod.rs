@@ -1,9 +1,10 @@
 //! The rewrites, one per file.
 
+mod attention;
 mod batch_norm;
 mod fix_batch;
 mod half;
-mod norm_relu;
+mod norms;
 mod own_convolutions;
 mod split_head;
 

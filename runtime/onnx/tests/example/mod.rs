@@ -1,9 +1,13 @@
 //! A small residual network with an encoder level, a decoder level and a head, with random weights.
 
-#![allow(dead_code)]
+#![allow(dead_code, unused_imports)]
+
+mod attention;
 
 use vesal_onnx::proto::{AttributeProto, ModelProto};
 use vesal_onnx::{AxisSize, GraphBuilder};
+
+pub use attention::AttentionExample;
 
 /// Sizes of the network.
 #[derive(Debug, Clone, Copy)]

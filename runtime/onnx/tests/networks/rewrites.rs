@@ -1,5 +1,6 @@
 //! Rewrites of graphs, and their refusals.
 
+mod attention;
 mod halves;
 mod norms;
 mod refusals;

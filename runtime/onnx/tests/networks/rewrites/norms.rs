@@ -1,7 +1,7 @@
-//! Instance normalization and ReLU in one operator.
+//! Instance normalization and a (leaky) ReLU in one operator.
 
 use vesal_onnx::proto::{AttributeProto, ModelProto, NodeProto, TensorDataType};
-use vesal_onnx::{DOMAIN, Interface, NORM_RELU, OnnxModel};
+use vesal_onnx::{DOMAIN, GraphBuilder, Interface, NORM_LEAKY_RELU, OnnxModel};
 
 use super::weight;
 use crate::example::Example;
@@ -16,6 +16,10 @@ fn wide() -> ModelProto {
     .model()
 }
 
+fn with_slope(slope: f32) -> [AttributeProto; 2] {
+    [("epsilon", 1e-5), ("slope", slope)].map(|(name, value)| AttributeProto::float(name, value))
+}
+
 #[test]
 fn norms_and_relus_become_one_operator() {
     let network = OnnxModel::from(wide());
@@ -24,9 +28,9 @@ fn norms_and_relus_become_one_operator() {
         nodes.filter(|node| node.op_type() == operator).count()
     };
     let norms = count(&network, "InstanceNormalization");
-    let (fused, number) = network.fuse_norm_relu().unwrap();
+    let (fused, number) = network.fuse_norms().unwrap();
     assert_eq!(number, norms);
-    assert_eq!(count(&fused, NORM_RELU), norms);
+    assert_eq!(count(&fused, NORM_LEAKY_RELU), norms);
     assert_eq!(count(&fused, "Transpose"), 2 * norms);
     assert_eq!(
         count(&fused, "InstanceNormalization") + count(&fused, "Relu"),
@@ -53,13 +57,13 @@ fn norms_and_relus_become_one_operator() {
     let norm = of(&fused)
         .node
         .iter()
-        .find(|node| node.op_type() == NORM_RELU)
+        .find(|node| node.op_type() == NORM_LEAKY_RELU)
         .unwrap();
     assert_eq!(norm.domain(), DOMAIN);
-    assert_eq!(norm.attribute, [AttributeProto::float("epsilon", 1e-5)]);
+    assert_eq!(norm.attribute, with_slope(0.));
 
     // A second run changes nothing.
-    assert_eq!(fused.fuse_norm_relu(), Ok((fused.clone(), 0)));
+    assert_eq!(fused.fuse_norms(), Ok((fused.clone(), 0)));
 
     // Scales stay 32-bit floats when the rest is halved.
     let half = fused.half(Interface::Single).unwrap();
@@ -120,10 +124,10 @@ fn many_norms_are_joined_in_one_pass() {
         further.extend(nodes);
     }
     made.node.splice(at..at, further);
-    let before = OnnxModel::from(wide()).fuse_norm_relu().unwrap().1;
+    let before = OnnxModel::from(wide()).fuse_norms().unwrap().1;
     let begin = std::time::Instant::now();
-    let (_, number) = OnnxModel::from(model).fuse_norm_relu().unwrap();
-    assert_eq!(number, before + PAIRS / 2);
+    let (_, number) = OnnxModel::from(model).fuse_norms().unwrap();
+    assert_eq!(number, before + PAIRS);
     assert!(
         begin.elapsed() < std::time::Duration::from_secs(5),
         "{:?}",
@@ -131,19 +135,78 @@ fn many_norms_are_joined_in_one_pass() {
     );
 }
 
+/// The operator that gives a value, behind the transpose to channels first.
+fn norm_of<'a>(network: &'a OnnxModel, value: &str) -> &'a NodeProto {
+    let gives = |value: &str| {
+        let mut nodes = of(network).node.iter();
+        nodes.find(|node| node.output[0] == value).unwrap()
+    };
+    let back = gives(value);
+    assert_eq!(back.op_type(), "Transpose");
+    gives(&back.input[0])
+}
+
 #[test]
 fn norms_that_do_not_fit_stay() {
-    let fused = |model: ModelProto| OnnxModel::from(model).fuse_norm_relu().unwrap().1;
-    let all = fused(wide());
     // Two and four channels.
-    assert_eq!(fused(model()), 0);
+    let fused = OnnxModel::from(model()).fuse_norms().unwrap();
+    assert_eq!(fused, (OnnxModel::from(model()), 0));
+    // Planes.
+    let mut flat = wide();
+    let node = NodeProto {
+        input: vec!["image".into(), "size".into()],
+        output: vec!["flat".into()],
+        op_type: Some("Reshape".into()),
+        ..NodeProto::default()
+    };
+    let made = graph(&mut flat);
+    let norm = made
+        .node
+        .iter()
+        .find(|node| node.op_type() == "InstanceNormalization")
+        .unwrap();
+    let norm = NodeProto {
+        input: vec!["flat".into(), norm.input[1].clone(), norm.input[2].clone()],
+        output: vec!["flat.norm".into()],
+        name: Some("flat.norm".into()),
+        ..norm.clone()
+    };
+    let mut builder = GraphBuilder::new("sizes");
+    builder.integers("size", &[0, 8, -1]);
+    let sizes = builder.finish("test").graph.unwrap().initializer;
+    made.initializer.extend(sizes);
+    made.node.splice(0..0, [node, norm]);
+    let all = OnnxModel::from(wide()).fuse_norms().unwrap().1;
+    let (network, number) = OnnxModel::from(flat).fuse_norms().unwrap();
+    assert_eq!(number, all);
+    let mut nodes = of(&network).node.iter();
+    assert!(nodes.any(|node| node.op_type() == "InstanceNormalization"));
+}
+
+#[test]
+fn activations_give_the_slope() {
+    let slope = |model: ModelProto, value: &str| {
+        let all = OnnxModel::from(wide()).fuse_norms().unwrap().1;
+        let (network, number) = OnnxModel::from(model).fuse_norms().unwrap();
+        assert_eq!(number, all);
+        norm_of(&network, value).attribute.clone()
+    };
+    assert_eq!(slope(wide(), "down.norm1.relu"), with_slope(0.));
+    let mut leaky = wide();
+    let activation = node(&mut leaky, "down.norm1.relu");
+    activation.op_type = Some("LeakyRelu".into());
+    assert_eq!(slope(leaky.clone(), "down.norm1.relu"), with_slope(0.01));
+    let alpha = AttributeProto::float("alpha", 0.25);
+    node(&mut leaky, "down.norm1.relu").attribute = vec![alpha];
+    assert_eq!(slope(leaky, "down.norm1.relu"), with_slope(0.25));
+    // Other activations, and those that share the value with others, stay.
     let mut changed = wide();
-    node(&mut changed, "down.norm1.relu").op_type = Some("LeakyRelu".into());
-    assert_eq!(fused(changed), all - 1);
+    node(&mut changed, "down.norm1.relu").op_type = Some("Sigmoid".into());
+    assert_eq!(slope(changed, "down.norm1"), with_slope(1.));
     let mut changed = wide();
     node(&mut changed, "skip").input[1] = "down.norm1".into();
-    assert_eq!(fused(changed), all - 1);
+    assert_eq!(slope(changed, "down.norm1"), with_slope(1.));
     let mut changed = wide();
     graph(&mut changed).output[0].name = Some("down.norm1".into());
-    assert_eq!(fused(changed), all - 1);
+    assert_eq!(slope(changed, "down.norm1"), with_slope(1.));
 }

@@ -31,7 +31,7 @@ fn half(network: &OnnxModel) -> Option<RewriteError> {
 }
 
 fn norm(network: &OnnxModel) -> Option<RewriteError> {
-    network.fuse_norm_relu().err()
+    network.fuse_norms().err()
 }
 
 fn own(network: &OnnxModel) -> Option<RewriteError> {
@@ -85,12 +85,8 @@ refused! {
         info.name = Some("first.weight".into());
         graph(m).input.push(info);
     }, own => RewriteError::Replaceable { .. },
-    norms_know_operators: |m| node(m, "skip").op_type = Some("Reshape".into()), norm
-        => RewriteError::Operator { found, .. } if found == "Reshape",
-    norms_need_volumes: |m| {
-        let kind = graph(m).input[0].r#type.as_mut().unwrap().tensor_type.as_mut().unwrap();
-        kind.shape.as_mut().unwrap().dim.pop();
-    }, norm => RewriteError::Axes { found: 4, expected: 5, .. },
+    norms_need_shapes: |m| node(m, "skip").op_type = Some("NonZero".into()), norm
+        => RewriteError::Shapes(CheckError::Operator { found, .. }) if found == "NonZero",
     heads_have_one_voxel: |m| node(m, "head").attribute[0].ints[1] = 3, head
         => RewriteError::NoHead { why: HeadProblem::Attribute { attribute } } if attribute == "kernel_shape",
     heads_are_not_strided: |m| node(m, "head").attribute[2].ints[0] = 2, head

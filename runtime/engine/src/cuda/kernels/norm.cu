@@ -1,4 +1,4 @@
-// Instance normalization and ReLU of volumes in channels-last order, [N, X, Y, Z, C], in two passes over the input.
+// Instance normalization and leaky ReLU of volumes in channels-last order, [N, X, Y, Z, C], in two passes over the input.
 //
 // Sums are taken over fixed parts in a fixed order, so that results repeat bit for bit. Any number of channels that is a
 // multiple of 8 and at most 2048. Three launches on one stream, no allocation:
@@ -7,7 +7,7 @@
 //   statistics_*  <<<(blocks, batch), 256>>>
 //   coefficients  <<<(ceil(channels / 32), batch), (32, 16)>>>
 //   apply_*       <<<(ceil(voxels / (4 * (256 / (channels / 8)))), batch), 256>>>
-// nvcc compiles this to norm_relu.fatbin: see build.sh.
+// nvcc compiles this to norm.fatbin: see build.sh.
 #include <cuda_fp16.h>
 
 namespace {
@@ -94,7 +94,7 @@ __device__ inline void statistics(const T* __restrict__ x, float* __restrict__ p
 
 template <typename T>
 __device__ inline void apply(const T* __restrict__ x, const float* __restrict__ coefficients, T* __restrict__ y,
-                             int voxels, int channels) {
+                             int voxels, int channels, float slope) {
   const int groups = channels / kLanes, rows = kThreads / groups;
   const int group = threadIdx.x % groups, row = threadIdx.x / groups;
   if (row >= rows) return;
@@ -115,11 +115,11 @@ __device__ inline void apply(const T* __restrict__ x, const float* __restrict__ 
     if (v >= voxels) break;
     float f[kLanes];
     load(x + base + (size_t)v * channels, f);
-    // Written so that what is not a number stays so.
+    // Written so that what is not a number stays so, and a ReLU of minus infinity is 0.
 #pragma unroll
     for (int i = 0; i < kLanes; i++) {
       const float value = fmaf(a[i], f[i], b[i]);
-      f[i] = value < 0.f ? 0.f : value;
+      f[i] = value < 0.f ? (slope == 0.f ? 0.f : slope * value) : value;
     }
     store(y + base + (size_t)v * channels, f);
   }
@@ -138,13 +138,13 @@ __global__ void __launch_bounds__(256) statistics_f32(const float* x, float* par
 }
 
 __global__ void __launch_bounds__(256)
-    apply_f16(const __half* x, const float* coefficients, __half* y, int voxels, int channels) {
-  apply(x, coefficients, y, voxels, channels);
+    apply_f16(const __half* x, const float* coefficients, __half* y, int voxels, int channels, float slope) {
+  apply(x, coefficients, y, voxels, channels, slope);
 }
 
 __global__ void __launch_bounds__(256)
-    apply_f32(const float* x, const float* coefficients, float* y, int voxels, int channels) {
-  apply(x, coefficients, y, voxels, channels);
+    apply_f32(const float* x, const float* coefficients, float* y, int voxels, int channels, float slope) {
+  apply(x, coefficients, y, voxels, channels, slope);
 }
 
 // Of every channel, factor and summand.

@@ -1,10 +1,11 @@
-//! Instance normalization and ReLU as one operator on channels-last volumes.
+//! Instance normalizations, with the activations after them, as one operator on channels-last volumes.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::mem;
 
-use crate::domain::{DOMAIN, NORM_RELU, is_default_domain};
-use crate::graph::{UniqueNames, only};
+use crate::domain::{DOMAIN, NORM_LEAKY_RELU, is_default_domain};
+use crate::graph::UniqueNames;
+use crate::inference::shapes;
 use crate::model::OnnxModel;
 use crate::ops;
 use crate::proto::{
@@ -15,21 +16,23 @@ use crate::rewrite_error::RewriteError;
 /// Channels are a multiple of this, and at most [`MAX_CHANNELS`].
 const LANES: i64 = 8;
 const MAX_CHANNELS: i64 = 2048;
-/// Axes of the networks' values: `[N, C, X, Y, Z]`.
+/// Axes of volumes: `[N, C, X, Y, Z]`.
 const AXES: usize = 5;
 
 impl OnnxModel {
-    /// Fuses every instance normalization and the ReLU after it into one [`NORM_RELU`]; also returns their number.
+    /// Makes every instance normalization of volumes, with the ReLU or leaky ReLU after it, one [`NORM_LEAKY_RELU`]; also
+    /// returns their number.
     ///
     /// ONNX Runtime's CUDA provider has no instance normalization of channels-last volumes, which its convolutions use:
     /// it transposes before and after every convolution, and reads and writes each volume up to four times more.
     ///
-    /// **Definition**: `InstanceNormalization`, `Relu` become `Transpose` to channels last, [`NORM_RELU`], `Transpose`
-    /// back; a provider that prefers channels last cancels the transposes. Pairs are unchanged where the number of
-    /// channels is not a multiple of 8 or above 2048, or another node uses the value between the two.
+    /// **Definition**: `InstanceNormalization`, `LeakyRelu` become `Transpose` to channels last, [`NORM_LEAKY_RELU`],
+    /// `Transpose` back; a provider that prefers channels last cancels the transposes. The slope is 0 for a `Relu`, and 1
+    /// where another node uses the value between the two, which then stay apart. Normalizations are unchanged where
+    /// the number of channels is not a multiple of 8 or above 2048, or values have other than five axes.
     ///
-    /// **Errors**: an operator that may change the number of axes, or an input of other than five axes.
-    pub fn fuse_norm_relu(&self) -> Result<(Self, usize), RewriteError> {
+    /// **Errors**: a weight that a caller may replace, graphs in graphs, or shape inference fails.
+    pub fn fuse_norms(&self) -> Result<(Self, usize), RewriteError> {
         let (mut network, fused) = self.rewritten(fuse)?;
         if fused > 0 {
             network.import_own_domain();
@@ -48,42 +51,28 @@ impl OnnxModel {
     }
 }
 
+/// A normalization that becomes one operator.
+struct FusedNorm {
+    position: usize,
+    /// Position of the activation after it, if it is part of it.
+    activation: Option<usize>,
+    slope: f32,
+}
+
 fn fuse(graph: &mut GraphProto) -> Result<usize, RewriteError> {
     graph.no_replaceable_weights()?;
     graph.no_subgraphs()?;
-    for node in &graph.node {
-        check_operator(node)?;
+    if !graph.node.iter().any(is_norm) {
+        return Ok(0);
     }
-    let (input, name) = only("inputs", &mut graph.input)?;
-    match input.axes().map_or(0, |axes| axes.len()) {
-        AXES => {}
-        found => {
-            return Err(RewriteError::Axes {
-                value: name,
-                found,
-                expected: AXES,
-            });
-        }
-    }
-    let pairs = pairs(graph);
-    replace(graph, &pairs);
-    Ok(pairs.len())
+    let shapes = shapes(graph, 1)?;
+    let norms = norms(graph, &shapes);
+    replace(graph, &norms);
+    Ok(norms.len())
 }
 
-/// Checks that the output of a node has as many axes as its first input.
-///
-/// **Errors**: its operator may change their number, or is not known.
-fn check_operator(node: &NodeProto) -> Result<(), RewriteError> {
-    let operator = ops::find(&node.operator());
-    let keeps_axes = operator.is_some_and(|operator| operator.keeps_axes);
-    if keeps_axes || node.is_custom(DOMAIN, NORM_RELU) {
-        return Ok(());
-    }
-    Err(RewriteError::Operator {
-        node: node.label(),
-        found: node.operator(),
-        expected: ops::names(|operator| operator.keeps_axes),
-    })
+fn is_norm(node: &NodeProto) -> bool {
+    is(node, "InstanceNormalization")
 }
 
 fn is(node: &NodeProto, operator: &str) -> bool {
@@ -99,8 +88,8 @@ struct ValueUses {
     taker: usize,
 }
 
-/// Positions of each normalization and of the ReLU that alone uses its output, in the order of the normalizations.
-fn pairs(graph: &GraphProto) -> Vec<(usize, usize)> {
+/// The normalizations that become operators, in order.
+fn norms(graph: &GraphProto, shapes: &BTreeMap<String, Vec<u64>>) -> Vec<FusedNorm> {
     let mut values: HashMap<&str, ValueUses> = HashMap::new();
     for (position, node) in graph.node.iter().enumerate() {
         for input in &node.input {
@@ -118,8 +107,8 @@ fn pairs(graph: &GraphProto) -> Vec<(usize, usize)> {
         .filter_map(|info| info.name.as_deref())
         .collect();
     let lengths: HashMap<&str, i64> = graph.initializer.iter().filter_map(length).collect();
-    let pair = |(position, norm): (usize, &NodeProto)| {
-        let ([_, scale, bias], [between]) = (&norm.input[..], &norm.output[..]) else {
+    let fused = |(position, norm): (usize, &NodeProto)| {
+        let ([x, scale, bias], [between]) = (&norm.input[..], &norm.output[..]) else {
             return None;
         };
         let epsilon = norm
@@ -128,20 +117,40 @@ fn pairs(graph: &GraphProto) -> Vec<(usize, usize)> {
             .all(|attribute| attribute.name.as_deref() == Some("epsilon") && attribute.f.is_some());
         let channels = *lengths.get(scale.as_str())?;
         let fits = channels % LANES == 0 && (LANES..=MAX_CHANNELS).contains(&channels);
-        let whole = epsilon && fits && lengths.get(bias.as_str()) == Some(&channels);
-        let value = values.get(between.as_str())?;
-        let inside = value.uses == 1 && value.givers == 1 && !outputs.contains(between.as_str());
-        let relu = &graph.node[value.taker];
-        let joined = value.taker > position && is(relu, "Relu") && relu.output.len() == 1;
-        // A ReLU has one input, so that no two pairs share it.
-        let alone = relu.input.len() == 1;
-        (whole && inside && joined && alone).then_some((position, value.taker))
+        let volumes = shapes.get(x).is_some_and(|shape| shape.len() == AXES);
+        let whole = epsilon && fits && volumes && lengths.get(bias.as_str()) == Some(&channels);
+        whole.then_some(())?;
+        let inside = |value: &&ValueUses| {
+            value.uses == 1 && value.givers == 1 && !outputs.contains(between.as_str())
+        };
+        let taker = values.get(between.as_str()).filter(inside);
+        let taker = taker.map(|value| value.taker).filter(|at| *at > position);
+        let activation = taker.and_then(|at| Some((at, slope(&graph.node[at])?)));
+        Some(FusedNorm {
+            position,
+            activation: activation.map(|(at, _)| at),
+            slope: activation.map_or(1., |(_, slope)| slope),
+        })
     };
     let nodes = graph.node.iter().enumerate();
     nodes
-        .filter(|(_, node)| is(node, "InstanceNormalization"))
-        .filter_map(pair)
+        .filter(|(_, node)| is_norm(node))
+        .filter_map(fused)
         .collect()
+}
+
+/// Factor of what is negative, if a node is a ReLU or a leaky one.
+fn slope(node: &NodeProto) -> Option<f32> {
+    // With one input, so that no two normalizations share it.
+    let ([_], [_]) = (&node.input[..], &node.output[..]) else {
+        return None;
+    };
+    if is(node, "Relu") {
+        return Some(0.);
+    }
+    let operator = ops::find("LeakyRelu").filter(|operator| is(node, operator.name))?;
+    operator.check("", node).ok()?;
+    operator.node("", node, &[]).float("alpha")
 }
 
 /// Name and length of a weight of one axis and 32-bit floats.
@@ -154,21 +163,25 @@ fn length(weight: &TensorProto) -> Option<(&str, i64)> {
     }
 }
 
-/// Replaces each normalization by three nodes, and removes its ReLU.
-fn replace(graph: &mut GraphProto, pairs: &[(usize, usize)]) {
+/// Replaces each normalization by three nodes, and removes its activation.
+fn replace(graph: &mut GraphProto, norms: &[FusedNorm]) {
     let mut names = graph.names();
     let mut nodes: Vec<Option<NodeProto>> =
         mem::take(&mut graph.node).into_iter().map(Some).collect();
-    let relus: HashMap<usize, Option<NodeProto>> = pairs
-        .iter()
-        .map(|&(norm, relu)| (norm, nodes[relu].take()))
-        .collect();
+    let mut fused = HashMap::new();
+    for norm in norms {
+        let activation = norm.activation.and_then(|at| nodes[at].take());
+        fused.insert(norm.position, (activation, norm.slope));
+    }
     let mut gone = HashSet::new();
     for (position, node) in nodes.into_iter().enumerate() {
-        match (node, relus.get(&position)) {
-            (Some(norm), Some(Some(relu))) => {
-                graph.node.extend(joined(&norm, relu, &mut names));
-                gone.extend(norm.output);
+        match (node, fused.get(&position)) {
+            (Some(norm), Some((activation, slope))) => {
+                let output = &activation.as_ref().unwrap_or(&norm).output[0];
+                graph.node.extend(joined(&norm, output, *slope, &mut names));
+                if activation.is_some() {
+                    gone.extend(norm.output);
+                }
             }
             (node, _) => graph.node.extend(node),
         }
@@ -178,11 +191,10 @@ fn replace(graph: &mut GraphProto, pairs: &[(usize, usize)]) {
         .retain(|info| !info.name.as_ref().is_some_and(|name| gone.contains(name)));
 }
 
-/// The nodes that compute a normalization and the ReLU after it.
-fn joined(norm: &NodeProto, relu: &NodeProto, names: &mut UniqueNames) -> [NodeProto; 3] {
-    let output = &relu.output[0];
+/// The nodes that compute a normalization and an activation of this slope, and give `output`.
+fn joined(norm: &NodeProto, output: &str, slope: f32, names: &mut UniqueNames) -> [NodeProto; 3] {
     let mut fresh = |suffix: &str| names.fresh(&format!("{output}.{suffix}"));
-    let (last, fused, scratch) = (fresh("last"), fresh("norm_relu"), fresh("scratch"));
+    let (last, fused, scratch) = (fresh("last"), fresh("norm"), fresh("scratch"));
     let operator = ops::find("InstanceNormalization");
     let epsilon = operator.and_then(|operator| operator.node("", norm, &[]).float("epsilon"));
     [
@@ -191,12 +203,12 @@ fn joined(norm: &NodeProto, relu: &NodeProto, names: &mut UniqueNames) -> [NodeP
             input: vec![last, norm.input[1].clone(), norm.input[2].clone()],
             output: vec![fused.clone(), scratch],
             name: norm.name.clone(),
-            op_type: Some(NORM_RELU.into()),
+            op_type: Some(NORM_LEAKY_RELU.into()),
             domain: Some(DOMAIN.into()),
-            attribute: vec![AttributeProto::float(
-                "epsilon",
-                epsilon.unwrap_or_default(),
-            )],
+            attribute: vec![
+                AttributeProto::float("epsilon", epsilon.unwrap_or_default()),
+                AttributeProto::float("slope", slope),
+            ],
             ..Default::default()
         },
         transpose(&fused, output, [0, 4, 1, 2, 3]),
