@@ -58,7 +58,7 @@ pub trait BackendOps: Backend {
         reference::bias_gradient::<Self>(gradient)
     }
 
-    /// Instance normalization, then `max(·, 0)` if asked for.
+    /// Instance normalization, then the nonlinearity.
     ///
     /// **Shapes**: `x` `[N, X, Y, Z, C]`, `weight` and `bias` `[C]`.
     fn instance_norm(
@@ -90,7 +90,7 @@ pub trait BackendOps: Backend {
         )
     }
 
-    /// Batch normalization by the statistics of this batch, then `max(·, 0)` if asked for.
+    /// Batch normalization by the statistics of this batch, then the nonlinearity.
     ///
     /// **Shapes**: `x` `[N, X, Y, Z, C]`, `weight` and `bias` `[C]`; statistics `[1, 2, C]`.
     ///
@@ -148,7 +148,7 @@ pub trait BackendOps: Backend {
         reference::update_running::<Self>(running, statistics, values, settings)
     }
 
-    /// Batch normalization by running mean and variance, then `max(·, 0)` if asked for.
+    /// Batch normalization by running mean and variance, then the nonlinearity.
     ///
     /// **Shapes**: `x` `[N, X, Y, Z, C]`, all others `[C]`.
     fn batch_norm_inference(

@@ -4,6 +4,7 @@ use burn::tensor::ops::{FloatTensor, IntTensor};
 use burn::tensor::{Int, Shape, Tensor, TensorData, TensorMetadata, TensorPrimitive};
 
 use crate::backend_ops::BackendOps;
+use crate::nonlinearity::Nonlinearity;
 
 mod batch_norm;
 mod convolution;
@@ -12,6 +13,13 @@ mod operations;
 pub use batch_norm::check_batch_norm;
 pub use convolution::{check_convolutions, check_permuted_convolution};
 pub use operations::{check_adamw, check_dice_ce, check_instance_norm, check_squared_norm};
+
+/// A nonlinearity of each kind.
+pub const NONLINEARITIES: [Nonlinearity; 3] = [
+    Nonlinearity::Identity,
+    Nonlinearity::Relu,
+    Nonlinearity::LeakyRelu(0.01),
+];
 
 /// Deterministic pseudorandom numbers.
 pub struct Numbers(u64);

@@ -50,7 +50,7 @@ pub fn normalize(
             vectorized(Apply {
                 x,
                 affine: &affine[case],
-                floor: nonlinearity.floor(),
+                slope: nonlinearity.slope(),
                 output,
             })
         });
@@ -162,7 +162,7 @@ impl AffineParameters {
 struct Apply<'a> {
     x: &'a [f32],
     affine: &'a AffineParameters,
-    floor: f32,
+    slope: f32,
     output: &'a mut [f32],
 }
 
@@ -178,7 +178,7 @@ impl Vectorized for Apply<'_> {
             bias,
         } = self.affine;
         let row = mean.len();
-        let floor = self.floor;
+        let slope = self.slope;
         for (x, output) in self.x.chunks(row).zip(self.output.chunks_mut(row)) {
             let length = x.len();
             let (mean, inverse) = (&mean[..length], &inverse[..length]);
@@ -186,8 +186,8 @@ impl Vectorized for Apply<'_> {
             let output = &mut output[..length];
             for i in 0..length {
                 let y = (x[i] - mean[i]) * inverse[i] * weight[i] + bias[i];
-                // NaN must be kept, so that it is noticed.
-                output[i] = if y < floor { floor } else { y };
+                // NaN is kept, so that it is noticed.
+                output[i] = if y < 0.0 { y * slope } else { y };
             }
         }
     }

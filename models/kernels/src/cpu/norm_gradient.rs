@@ -25,7 +25,7 @@ pub fn instance_norm_gradient(
     let [x, statistics, weight, bias, gradient] =
         [x, statistics, weight, bias, gradient].map(|tensor| tensor.to_contiguous());
     let (x, gradient): (&[f32], &[f32]) = (x.storage(), gradient.storage());
-    let floor = nonlinearity.floor();
+    let slope = nonlinearity.slope();
     let affine = AffineParameters::of_cases(
         statistics.storage(),
         weight.storage(),
@@ -43,7 +43,7 @@ pub fn instance_norm_gradient(
                 x,
                 gradient,
                 affine: &affine[case],
-                floor,
+                slope,
                 total,
                 along,
             });
@@ -76,7 +76,7 @@ pub fn instance_norm_gradient(
                 x,
                 gradient,
                 affine: &affine[case],
-                floor,
+                slope,
                 total,
                 along,
                 output,
@@ -97,7 +97,7 @@ struct GradientSums<'a> {
     x: &'a [f32],
     gradient: &'a [f32],
     affine: &'a AffineParameters,
-    floor: f32,
+    slope: f32,
     total: &'a mut [f32],
     along: &'a mut [f32],
 }
@@ -114,7 +114,7 @@ impl Vectorized for GradientSums<'_> {
             bias,
         } = self.affine;
         let row = mean.len();
-        let floor = self.floor;
+        let slope = self.slope;
         for (x, gradient) in self.x.chunks(row).zip(self.gradient.chunks(row)) {
             let length = x.len();
             let (mean, inverse) = (&mean[..length], &inverse[..length]);
@@ -123,8 +123,12 @@ impl Vectorized for GradientSums<'_> {
             let (total, along) = (&mut self.total[..length], &mut self.along[..length]);
             for i in 0..length {
                 let normalized = (x[i] - mean[i]) * inverse[i];
-                let off = normalized * weight[i] + bias[i] <= floor;
-                let gradient = if off { 0.0 } else { gradient[i] };
+                let below = normalized * weight[i] + bias[i] <= 0.0;
+                let gradient = if below {
+                    gradient[i] * slope
+                } else {
+                    gradient[i]
+                };
                 total[i] += gradient;
                 along[i] += gradient * normalized;
             }
@@ -136,7 +140,7 @@ struct InputGradient<'a> {
     x: &'a [f32],
     gradient: &'a [f32],
     affine: &'a AffineParameters,
-    floor: f32,
+    slope: f32,
     /// Mean of the gradient.
     total: &'a [f32],
     /// Mean of the gradient times the normalized input.
@@ -156,7 +160,7 @@ impl Vectorized for InputGradient<'_> {
             bias,
         } = self.affine;
         let row = mean.len();
-        let floor = self.floor;
+        let slope = self.slope;
         let rows = self.x.chunks(row).zip(self.gradient.chunks(row));
         for ((x, gradient), output) in rows.zip(self.output.chunks_mut(row)) {
             let length = x.len();
@@ -166,8 +170,12 @@ impl Vectorized for InputGradient<'_> {
             let (gradient, output) = (&gradient[..length], &mut output[..length]);
             for i in 0..length {
                 let normalized = (x[i] - mean[i]) * inverse[i];
-                let off = normalized * weight[i] + bias[i] <= floor;
-                let gradient = if off { 0.0 } else { gradient[i] };
+                let below = normalized * weight[i] + bias[i] <= 0.0;
+                let gradient = if below {
+                    gradient[i] * slope
+                } else {
+                    gradient[i]
+                };
                 let centered = gradient - (total[i] + normalized * along[i]);
                 output[i] = centered * (inverse[i] * weight[i]);
             }

@@ -214,12 +214,14 @@ fn convolutions_have_the_gradients_of_differences() {
 #[test]
 fn normalization_has_the_gradient_of_differences() {
     let shape = [2, 2, 3, 2, 3];
-    for nonlinearity in [Nonlinearity::Identity, Nonlinearity::Relu] {
+    for nonlinearity in testing::NONLINEARITIES {
         let mut numbers = Numbers::new(4);
         // Shifts that keep every value off the kink.
         let bias = match nonlinearity {
             Nonlinearity::Identity => numbers.floats([3]),
-            Nonlinearity::Relu => TensorData::from([5.0_f32, -5.0, 4.0]),
+            Nonlinearity::Relu | Nonlinearity::LeakyRelu(_) => {
+                TensorData::from([5.0_f32, -5.0, 4.0])
+            }
         };
         let x: Vec<f32> = (0..72).map(|_| 3.0 * numbers.float()).collect();
         let data = [TensorData::new(x, shape), numbers.floats([3]), bias];

@@ -1,7 +1,7 @@
 //! Normalizations and their gradients, and sums over voxels.
 
 use burn::tensor::Tensor;
-use burn::tensor::activation::relu;
+use burn::tensor::activation::{leaky_relu, relu};
 use burn::tensor::backend::Backend;
 use burn::tensor::ops::FloatTensor;
 
@@ -64,9 +64,10 @@ pub fn instance_norm_gradient<B: Backend>(
     let normalized = (x - mean) * inverse.clone();
     let gradient = match nonlinearity {
         Nonlinearity::Identity => gradient,
-        Nonlinearity::Relu => {
-            let off = (normalized.clone() * weight.clone() + bias).lower_equal_elem(0.0);
-            gradient.mask_fill(off, 0.0)
+        Nonlinearity::Relu | Nonlinearity::LeakyRelu(_) => {
+            let below = (normalized.clone() * weight.clone() + bias).lower_equal_elem(0.0);
+            let scaled = gradient.clone().mul_scalar(nonlinearity.slope());
+            gradient.mask_where(below, scaled)
         }
     };
     let along = (gradient.clone() * normalized.clone()).sum_dim(1);
@@ -129,5 +130,6 @@ fn apply<B: Backend, const D: usize>(nonlinearity: Nonlinearity, x: Tensor<B, D>
     match nonlinearity {
         Nonlinearity::Identity => x,
         Nonlinearity::Relu => relu(x),
+        Nonlinearity::LeakyRelu(slope) => leaky_relu(x, slope.into()),
     }
 }

@@ -3,7 +3,7 @@
 use burn::tensor::TensorData;
 use burn_flex::Flex;
 
-use super::{Numbers, assert_close, float, values};
+use super::{NONLINEARITIES, Numbers, assert_close, float, values};
 use crate::backend_ops::BackendOps;
 use crate::batch_norm::BatchNormSettings;
 use crate::nonlinearity::Nonlinearity;
@@ -25,7 +25,7 @@ pub fn check_batch_norm<B: BackendOps>(tolerance: f32) {
         [2, 20, 21, 11, 5],
     ];
     for shape in shapes {
-        for nonlinearity in [Nonlinearity::Identity, Nonlinearity::Relu] {
+        for nonlinearity in NONLINEARITIES {
             for offset in [0.0, 100.0] {
                 check_shape::<B>(shape, nonlinearity, offset, tolerance);
             }
@@ -161,6 +161,7 @@ impl Exact {
             match nonlinearity {
                 Nonlinearity::Identity => y as f32,
                 Nonlinearity::Relu => y.max(0.0) as f32,
+                Nonlinearity::LeakyRelu(slope) => y.max(f64::from(slope) * y) as f32,
             }
         });
         normalized.collect()

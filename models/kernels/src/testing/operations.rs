@@ -4,7 +4,7 @@ use burn::tensor::TensorData;
 use burn::tensor::ops::FloatTensor;
 use burn_flex::Flex;
 
-use super::{Numbers, assert_close, float, int, values};
+use super::{NONLINEARITIES, Numbers, assert_close, float, int, values};
 use crate::backend_ops::BackendOps;
 use crate::nonlinearity::Nonlinearity;
 use crate::optimizer::{AdamWStep, Moments};
@@ -28,7 +28,7 @@ pub fn check_instance_norm<B: BackendOps>(tolerance: f32) {
         let far: Vec<f32> = x.iter::<f32>().map(|x| x + 100.0).collect();
         let [weight, bias] = [[c], [c]].map(|shape| numbers.floats(shape));
         for x in [x, TensorData::new(far, shape)] {
-            for nonlinearity in [Nonlinearity::Identity, Nonlinearity::Relu] {
+            for nonlinearity in NONLINEARITIES {
                 let what = |of: &str| format!("{of} of {shape:?} {nonlinearity:?}");
                 let actual = B::instance_norm(
                     float::<B>(&x),
@@ -95,6 +95,7 @@ fn exact_norm(
                 *output = match nonlinearity {
                     Nonlinearity::Identity => y as f32,
                     Nonlinearity::Relu => y.max(0.0) as f32,
+                    Nonlinearity::LeakyRelu(slope) => y.max(f64::from(slope) * y) as f32,
                 };
             }
         }

@@ -88,7 +88,7 @@ fn batch_normalization_has_the_gradient_of_differences() {
     // Shifts that keep every value off the kink.
     let bias = TensorData::from([5.0_f32, -5.0, 4.0]);
     let data = [TensorData::new(x, shape), numbers.floats([3]), bias];
-    for nonlinearity in [Nonlinearity::Identity, Nonlinearity::Relu] {
+    for nonlinearity in testing::NONLINEARITIES {
         check_gradients(data.clone(), |[x, weight, bias]| {
             let running = [0.0, 1.0].map(|value| Tensor::full([3], value, &x.device()));
             let x = x.reshape(shape);
