@@ -12,21 +12,17 @@ use crate::results::Normalized;
 
 pub fn instance_norm(
     x: FlexTensor,
-    weight: FlexTensor,
-    bias: FlexTensor,
+    affine: Option<[FlexTensor; 2]>,
     epsilon: f32,
     nonlinearity: Nonlinearity,
 ) -> Normalized<Flex> {
     let shape @ [n, .., c] = dense::shape::<5>(&x);
     let chunks = Chunks::of_shape(shape);
-    let (x, weight, bias) = (
-        x.to_contiguous(),
-        weight.to_contiguous(),
-        bias.to_contiguous(),
-    );
+    let x = x.to_contiguous();
+    let affine = affine.map(|affine| affine.map(|tensor| tensor.to_contiguous()));
     let x: &[f32] = x.storage();
     let statistics = statistics(x, n, chunks, epsilon);
-    let affine = AffineParameters::of_cases(&statistics, weight.storage(), bias.storage(), chunks);
+    let affine = AffineParameters::of_cases(&statistics, affine.as_ref(), chunks);
     let output = normalize(x, &affine, chunks, nonlinearity);
     Normalized {
         output: dense::tensor(output, shape),
@@ -138,24 +134,29 @@ pub struct AffineParameters {
 }
 
 impl AffineParameters {
-    /// For every case, from statistics `[N, 2, C]`.
-    pub fn of_cases(statistics: &[f32], weight: &[f32], bias: &[f32], chunks: Chunks) -> Vec<Self> {
+    /// For every case, from statistics `[N, 2, C]` and contiguous weight and bias, if there are any.
+    pub fn of_cases(
+        statistics: &[f32],
+        affine: Option<&[FlexTensor; 2]>,
+        chunks: Chunks,
+    ) -> Vec<Self> {
+        let repeated = |values: &[f32]| chunks.repeated(values.iter().copied());
+        let [weight, bias] = match affine {
+            Some(affine) => affine.each_ref().map(|tensor| repeated(tensor.storage())),
+            None => [1.0, 0.0].map(|value| vec![value; chunks.row()]),
+        };
         statistics
             .chunks_exact(2 * chunks.channels)
-            .map(|statistics| Self::new(statistics, weight, bias, chunks))
+            .map(|statistics| {
+                let (mean, inverse) = statistics.split_at(chunks.channels);
+                Self {
+                    mean: repeated(mean),
+                    inverse: repeated(inverse),
+                    weight: weight.clone(),
+                    bias: bias.clone(),
+                }
+            })
             .collect()
-    }
-
-    fn new(statistics: &[f32], weight: &[f32], bias: &[f32], chunks: Chunks) -> Self {
-        let (mean, inverse) = statistics.split_at(chunks.channels);
-        let [mean, inverse, weight, bias] =
-            [mean, inverse, weight, bias].map(|values| chunks.repeated(values.iter().copied()));
-        Self {
-            mean,
-            inverse,
-            weight,
-            bias,
-        }
     }
 }
 

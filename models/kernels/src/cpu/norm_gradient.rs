@@ -14,24 +14,18 @@ use crate::results::NormGradients;
 pub fn instance_norm_gradient(
     x: FlexTensor,
     statistics: FlexTensor,
-    weight: FlexTensor,
-    bias: FlexTensor,
+    affine: Option<[FlexTensor; 2]>,
     gradient: FlexTensor,
     nonlinearity: Nonlinearity,
 ) -> NormGradients<Flex> {
     let shape @ [.., c] = dense::shape::<5>(&x);
     let chunks = Chunks::of_shape(shape);
     let voxels = chunks.case / c;
-    let [x, statistics, weight, bias, gradient] =
-        [x, statistics, weight, bias, gradient].map(|tensor| tensor.to_contiguous());
+    let [x, statistics, gradient] = [x, statistics, gradient].map(|tensor| tensor.to_contiguous());
+    let learned = affine.map(|affine| affine.map(|tensor| tensor.to_contiguous()));
     let (x, gradient): (&[f32], &[f32]) = (x.storage(), gradient.storage());
     let slope = nonlinearity.slope();
-    let affine = AffineParameters::of_cases(
-        statistics.storage(),
-        weight.storage(),
-        bias.storage(),
-        chunks,
-    );
+    let affine = AffineParameters::of_cases(statistics.storage(), learned.as_ref(), chunks);
     let partial: Vec<Vec<f64>> = chunks
         .of(x)
         .into_par_iter()
@@ -88,8 +82,8 @@ pub fn instance_norm_gradient(
         .collect();
     NormGradients {
         input: dense::tensor(input, shape),
-        weight: dense::tensor(sums[c..].to_vec(), [c]),
-        bias: dense::tensor(sums[..c].to_vec(), [c]),
+        affine: learned
+            .map(|_| [&sums[c..], &sums[..c]].map(|sums| dense::tensor(sums.to_vec(), [c]))),
     }
 }
 
