@@ -347,7 +347,11 @@ fn main() -> ExitCode {
                 [1, 40, 41, 42, 32],
                 [1, 1, 1, 1, 16],
             ] {
-                for nonlinearity in [Nonlinearity::Identity, Nonlinearity::Relu] {
+                for nonlinearity in [
+                    Nonlinearity::Identity,
+                    Nonlinearity::Relu,
+                    Nonlinearity::LeakyRelu(0.01),
+                ] {
                     checks.normalization(shape, dtype, strides, nonlinearity);
                     checks.batch_normalization(shape, dtype, strides, nonlinearity);
                 }

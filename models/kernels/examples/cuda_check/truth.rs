@@ -188,6 +188,7 @@ pub fn normalized(
         *value = match nonlinearity {
             Nonlinearity::Identity => y,
             Nonlinearity::Relu => y.max(0.0),
+            Nonlinearity::LeakyRelu(slope) => y.max(f64::from(slope) * y),
         };
     }
     output
@@ -214,8 +215,12 @@ pub fn instance_norm_gradient(
             let normalized = |v: usize| (x.values[at(v)] - mean) * inverse;
             let slope = |v: usize| {
                 let y = normalized(v) * weight.values[c] + bias.values[c];
-                let on = nonlinearity == Nonlinearity::Identity || y > 0.0;
-                if on { gradient.values[at(v)] } else { 0.0 }
+                let below = match nonlinearity {
+                    Nonlinearity::Identity => 1.0,
+                    Nonlinearity::Relu => 0.0,
+                    Nonlinearity::LeakyRelu(slope) => f64::from(slope),
+                };
+                gradient.values[at(v)] * if y > 0.0 { 1.0 } else { below }
             };
             let total: f64 = (0..voxels).map(slope).sum();
             let along: f64 = (0..voxels).map(|v| slope(v) * normalized(v)).sum();

@@ -31,11 +31,11 @@ mod weights;
 
 use crate::backend_ops::BackendOps;
 use crate::batch_norm::BatchNormSettings;
-use crate::differentiable_ops::without_gradients;
 use crate::geometry::ConvGeometry;
 use crate::nonlinearity::Nonlinearity;
 use crate::optimizer::{AdamWStep, Moments};
-use crate::results::{DiceCe, NormGradients, Normalized, Scalars};
+use crate::results::{NormGradients, Normalized, Scalars, VoxelLoss};
+use crate::without_gradients::without_gradients;
 use backend::CudaTensor;
 
 pub use backend::Cuda;
