@@ -151,8 +151,6 @@ fn compare(algorithm: &'static Algorithm) {
         found["images_loaded"] = json!(recipe.mixed_cases);
         // Of validation and prediction; here, both are those of prediction.
         found["overlap"] = json!([0.125, plans.deploy.window.overlap[0]]);
-        let expected = &case["expected"][algorithm.name];
-        let mut found = decisions(&plans);
         for (name, expected) in expected.as_object().unwrap() {
             let same = match name.as_str() {
                 "lr" => expected
