@@ -15,6 +15,7 @@ mod golden_recipes;
 mod golden_segresnet2d;
 mod golden_swinunetr;
 mod history;
+mod rounds;
 mod sgd;
 mod stages;
 mod training_controls;
