@@ -16,6 +16,7 @@ mod golden_recipes;
 mod golden_segresnet2d;
 mod golden_swinunetr;
 mod history;
+mod rounds;
 mod sgd;
 mod initial_weights;
 mod stages;
