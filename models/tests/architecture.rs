@@ -241,7 +241,7 @@ fn only_the_default_architecture_is_told_from_shapes() {
         matches!(
             &error,
             ArchitectureError::Contradiction { field: "cells in block 3", described, found }
-                if described == "4-2212101-" && found == "4-0212101-"
+                if described == "4-2121101-" && found == "4-0121101-"
         ),
         "{error}"
     );
