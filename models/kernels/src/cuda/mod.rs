@@ -12,6 +12,7 @@ mod convolution;
 mod cudnn;
 mod error;
 mod gpu;
+mod labeled;
 mod leaky_relu;
 mod limits;
 mod loss;
