@@ -90,7 +90,7 @@ __device__ __forceinline__ void totals(const T* x, float* partials, const Tiling
     write_sums<W>(sums, place, partials, tiling);
 }
 
-// Statistics are [cases, 2, channels]: mean and inverse deviation.
+// Statistics are [cases, 2, channels]: mean and inverse deviation. Weight and bias are both null where there are none.
 template <int W>
 struct Affine {
     float mean[W], inverse[W], scale[W], shift[W];
@@ -100,8 +100,16 @@ struct Affine {
         const float* own = statistics + (u64)blockIdx.z * 2 * tiling.channels + place.channel;
         load_parameters(own, mean);
         load_parameters(own + tiling.channels, inverse);
-        load_parameters(weight + place.channel, scale);
-        load_parameters(bias + place.channel, shift);
+        if (weight != nullptr) {
+            load_parameters(weight + place.channel, scale);
+            load_parameters(bias + place.channel, shift);
+        } else {
+#pragma unroll
+            for (int w = 0; w < W; w++) {
+                scale[w] = 1.0f;
+                shift[w] = 0.0f;
+            }
+        }
 #pragma unroll
         for (int w = 0; w < W; w++) scale[w] *= inverse[w];
     }
