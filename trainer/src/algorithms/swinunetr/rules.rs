@@ -412,5 +412,6 @@ fn training(
         ema_decay,
         early_stopping_fraction,
         stop_on_lowacc,
+        init_weights: None,
     }
 }
