@@ -70,7 +70,7 @@ pub fn network(config: &Arguments<'_>) -> Result<Option<NetworkConfig>, Argument
     };
     let mut known = NETWORKS.iter();
     let found = known.find(|known| known.class == class && (known.describes)(&network));
-    const CLASSES: &str = "SegResNetDS, SwinUNETR or DiNTS";
-    let found = found.ok_or_else(|| network.unsupported("_target_", CLASSES))?;
+    let found =
+        found.ok_or_else(|| network.unsupported("_target_", "SegResNetDS, DiNTS or SwinUNETR"))?;
     (found.read)(config, &network).map(Some)
 }

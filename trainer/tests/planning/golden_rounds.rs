@@ -1,16 +1,16 @@
 //! All decisions for synthetic datasets, tasks and GPUs, compared with Auto3DSeg's swinunetr and dints templates.
 
 use serde_json::{Value, json};
-use vesal_bundle::deploy_plan::{Activation, Restore};
+use vesal_bundle::DicomRules;
+use vesal_bundle::deploy_plan::{Activation, Modality, Restore};
 use vesal_network::{DintsArchitecture, NetworkConfig, PatchMerging};
-use vesal_trainer::algorithms::Algorithm;
 use vesal_trainer::algorithms::dints::DINTS;
 use vesal_trainer::algorithms::swinunetr::SWINUNETR;
+use vesal_trainer::algorithms::{Algorithm, EarlyStopping};
 use vesal_trainer::analyze::stats::StatsSummary;
-use vesal_trainer::planner::PlannerOutput;
-use vesal_trainer::schedule::{WARMUP_MULTIPLIER, adaptive_validations, polynomial, warmup_cosine};
+use vesal_trainer::planner::{Budget, PlannerInput, PlannerOutput};
 use vesal_trainer::settings::{CropMode, Overrides};
-use vesal_trainer::train_plan::TrainPlan;
+use vesal_trainer::task::Classes;
 use vesal_volume::preprocess::{Normalization, Step};
 
 use crate::shared;
@@ -114,18 +114,12 @@ fn decisions(plans: &PlannerOutput) -> Value {
     })
 }
 
-/// What a template states that is no decision of a plan.
-fn fixed(name: &str, patience: usize) -> Value {
-    json!({"overlap": [0.125, 0.625], "images_loaded": 2, "patience": patience, "sw_batch": name})
-}
-
 /// Compares every decision of the golden cases, and learning rates and validated rounds.
-fn compare(
-    algorithm: &'static Algorithm,
-    patience: usize,
-    rate: impl Fn(usize, &TrainPlan) -> f64,
-    stages: &[(usize, usize)],
-) {
+fn compare(algorithm: &'static Algorithm) {
+    let recipe = &algorithm.recipe;
+    let EarlyStopping::Patience(patience) = recipe.early_stopping else {
+        panic!("another rule")
+    };
     let stats = stats();
     let mut differences = Vec::new();
     let (mut rates, mut fewer) = (0, 0);
@@ -149,29 +143,36 @@ fn compare(
         let train = &plans.train;
         let expected = &case["expected"][algorithm.name];
         let mut found = decisions(&plans);
-        found["warmup_rounds"] = json!(train.num_warmup_epochs / train.epochs_per_round);
-        found["validated_rounds"] = json!(steps(&adaptive_validations(train.rounds(), stages)));
-        let fixed = fixed(algorithm.name, patience);
+        let of_round = train.epochs_per_round;
+        let validated = (recipe.validations)(train);
+        assert!(validated.iter().all(|epoch| epoch % of_round == 0));
+        let validated: Vec<usize> = validated.iter().map(|epoch| epoch / of_round).collect();
+        found["validated_rounds"] = json!(steps(&validated));
+        found["warmup_rounds"] = json!(train.num_warmup_epochs / of_round);
+        found["patience"] = json!(patience);
+        found["images_loaded"] = json!(recipe.mixed_cases);
+        // Of validation and prediction; here, both are those of prediction.
+        found["overlap"] = json!([0.125, plans.deploy.window.overlap[0]]);
         for (name, expected) in expected.as_object().unwrap() {
-            let known = fixed.get(name);
-            let same = match (name.as_str(), known) {
-                ("lr", _) => expected
+            let same = match name.as_str() {
+                "lr" => expected
                     .as_object()
                     .unwrap()
                     .iter()
                     .all(|(round, expected)| {
                         rates += 1;
-                        let found = train.learning_rate * rate(round.parse().unwrap(), train);
+                        let epoch = round.parse::<usize>().unwrap() * of_round;
+                        let found =
+                            train.learning_rate * (recipe.learning_rate_factor)(epoch, train);
                         (found - expected.as_f64().unwrap()).abs() <= 1e-9
                     }),
                 // The runtime chooses how many windows it predicts at once.
-                ("sw_batch", _) => true,
-                ("bounds", _) if expected.is_array() => (0..2).all(|end| {
+                "sw_batch" => true,
+                "bounds" if expected.is_array() => (0..2).all(|end| {
                     let found = found[name][end].as_f64().unwrap();
                     found as f32 == expected[end].as_f64().unwrap() as f32
                 }),
-                (_, Some(known)) => known == expected,
-                (_, None) => found[name] == *expected,
+                _ => found[name] == *expected,
             };
             if !same {
                 differences.push(format!(
@@ -196,20 +197,12 @@ fn compare(
 
 #[test]
 fn golden_decisions_of_swinunetr_are_exact() {
-    let rate = |round, plan: &TrainPlan| {
-        let (warmup, total) = (
-            plan.num_warmup_epochs / plan.epochs_per_round,
-            plan.rounds() + 1,
-        );
-        warmup_cosine(round, warmup, total, WARMUP_MULTIPLIER)
-    };
-    compare(&SWINUNETR, 5, rate, &[(10, 1), (40, 1), (70, 1)]);
+    compare(&SWINUNETR);
 }
 
 #[test]
 fn golden_decisions_of_dints_are_exact() {
-    let rate = |round, plan: &TrainPlan| polynomial(round, plan.rounds() + 1, 0.5);
-    compare(&DINTS, 20, rate, &[(10, 1), (40, 2), (70, 1)]);
+    compare(&DINTS);
 }
 
 /// A CT dataset for a GPU of 24 GiB.
@@ -365,4 +358,41 @@ fn no_step_is_planned_that_does_not_fit() {
         }
     }
     println!("{capped} of 42 plans have fewer patches than by rule");
+}
+
+#[test]
+fn secondary_images_are_matched_before_they_are_normalized() {
+    let mut stats = stats_with_shapes(&case(), &stats());
+    stats.image_stats.channels.max = 1;
+    stats
+        .image_foreground_stats
+        .intensity_by_channel
+        .truncate(1);
+    let names = serde_yaml_ng::from_str("[{name: all, index: [1, 2]}, {name: core, index: [2]}]");
+    let input = PlannerInput {
+        name: "boxes",
+        modality: Modality::Pet,
+        extra_modalities: &[("ct".to_owned(), Modality::Ct)],
+        classes: &Classes::parse(names.unwrap(), None).unwrap(),
+        dicom: &DicomRules::default(),
+        overrides: &Overrides::default(),
+    };
+    let plans = (DINTS.plan)(&stats, &input, &Budget::default()).unwrap();
+    let [
+        Step::OrientRas,
+        Step::Resample { .. },
+        Step::ResampleToMatch { first_channels: 1 },
+        Step::Normalize { channels },
+    ] = plans.deploy.preprocessing.as_slice()
+    else {
+        panic!("{:?}", plans.deploy.preprocessing)
+    };
+    let soft_tissue = Normalization::ClippedRange {
+        low: -250.0,
+        high: 250.0,
+    };
+    assert_eq!(channels, &[Normalization::ZScoreNonzero, soft_tissue]);
+    assert_eq!(plans.deploy.activation, Activation::Sigmoid);
+    let network = &plans.train.network;
+    assert_eq!((network.in_channels(), network.out_channels()), (2, 2));
 }

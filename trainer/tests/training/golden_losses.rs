@@ -24,7 +24,7 @@ const REGION_GRADIENT: [(usize, f32); 5] = [
     (95, 0.005_447_231_2),
 ];
 
-fn numbers(array: &Value) -> Vec<f32> {
+pub(crate) fn numbers(array: &Value) -> Vec<f32> {
     array["data"]
         .as_array()
         .unwrap()
@@ -33,7 +33,7 @@ fn numbers(array: &Value) -> Vec<f32> {
         .collect()
 }
 
-fn shape(array: &Value) -> Vec<usize> {
+pub(crate) fn shape(array: &Value) -> Vec<usize> {
     array["shape"]
         .as_array()
         .unwrap()
@@ -42,17 +42,17 @@ fn shape(array: &Value) -> Vec<usize> {
         .collect()
 }
 
-fn logits(array: &Value) -> Tensor<Autodiff<Flex>, 5> {
+pub(crate) fn logits(array: &Value) -> Tensor<Autodiff<Flex>, 5> {
     let data = TensorData::new(numbers(array), shape(array));
     Tensor::from_data(data, &Default::default()).require_grad()
 }
 
-fn channels_last(logits: Tensor<Autodiff<Flex>, 5>) -> Tensor<Autodiff<Flex>, 5> {
+pub(crate) fn channels_last(logits: Tensor<Autodiff<Flex>, 5>) -> Tensor<Autodiff<Flex>, 5> {
     logits.permute([0, 2, 3, 4, 1])
 }
 
 /// Class indices of `[N, 1, X, Y, Z]` in the file.
-fn classes(array: &Value) -> Tensor<Autodiff<Flex>, 4, Int> {
+pub(crate) fn classes(array: &Value) -> Tensor<Autodiff<Flex>, 4, Int> {
     let [n, _, x, y, z] = shape(array).try_into().unwrap();
     let classes: Vec<i32> = numbers(array)
         .into_iter()

@@ -1,12 +1,13 @@
 //! DiNTS, planned and trained as by Auto3DSeg's dints, whose architecture is fixed: Auto3DSeg's runner never searches
 //! another one.
 
+mod augmentation;
+mod recipe;
 mod rules;
 
 use vesal_network::NetworkConfig;
 
 use super::algorithm::{Algorithm, NetworkSize};
-use super::segresnet::SEGRESNET;
 use super::swinunetr;
 
 pub static DINTS: Algorithm = Algorithm {
@@ -14,7 +15,7 @@ pub static DINTS: Algorithm = Algorithm {
     skip: Algorithm::never_skipped,
     plan: |stats, input, budget| swinunetr::rules::plan(&rules::RULES, stats, input, budget),
     network: network_of_size,
-    recipe: SEGRESNET.recipe,
+    recipe: recipe::RECIPE,
 };
 
 fn network_of_size(size: &NetworkSize) -> NetworkConfig {

@@ -1,12 +1,13 @@
 //! Swin UNETR, planned and trained as by Auto3DSeg's swinunetr.
 
+mod augmentation;
+mod recipe;
 pub(crate) mod rules;
 
 use vesal_bundle::deploy_plan::Restore;
 use vesal_network::{NetworkConfig, PatchMerging, SwinUnetrConfig};
 
 use super::algorithm::{Algorithm, NetworkSize};
-use super::segresnet::SEGRESNET;
 use crate::analyze::stats::StatsSummary;
 use rules::RoundRules;
 
@@ -22,7 +23,7 @@ pub static SWINUNETR: Algorithm = Algorithm {
     skip: Algorithm::never_skipped,
     plan: |stats, input, budget| rules::plan(&RULES, stats, input, budget),
     network: network_of_size,
-    recipe: SEGRESNET.recipe,
+    recipe: recipe::RECIPE,
 };
 
 const RULES: RoundRules = RoundRules {
@@ -44,6 +45,7 @@ const RULES: RoundRules = RoundRules {
     early_stopping_rule: "above 0: end after 5 validations in a row below the best; 0: never",
     turned: &[[0, 1]],
     restore: Restore::Probabilities,
+    moments: recipe::RECIPE.optimizer.moments(),
 };
 
 /// **Source**: Auto3DSeg swinunetr, `auto_scale`.

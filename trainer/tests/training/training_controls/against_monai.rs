@@ -9,8 +9,9 @@ use ndarray::{Array3, Array4};
 use serde_json::Value;
 use vesal_kernels::{dice_ce, weighted_dice_ce};
 use vesal_trainer::augment::{
-    Contrast, Patch, adjust_contrast, quarter_turns, scale_around_mean, shift_histogram,
+    Contrast, Patch, adjust_contrast, quarter_turns, scale_around_mean, shift_histogram, warp, zoom,
 };
+use vesal_trainer::loss::class_dice_focal;
 
 fn expected() -> Value {
     serde_json::from_str(include_str!("../../training_controls.json")).unwrap()
@@ -79,6 +80,66 @@ fn quarter_turns_are_those_of_monai() {
         assert_eq!(patch.classes.shape(), &shape[1..]);
         let found: Vec<f32> = patch.image.iter().copied().collect();
         assert_close("turn", &found, &numbers(&case["values"]), 1e-6);
+    }
+}
+
+#[test]
+fn rotations_and_zooms_are_those_of_monai() {
+    let patch = || Patch {
+        image: Array4::from_shape_vec((2, 6, 5, 7), wave(420, 0.7, 0.3)).unwrap(),
+        // The class of each voxel is its position.
+        classes: Array3::from_shape_vec((6, 5, 7), (0..210).collect()).unwrap(),
+    };
+    let check = |what: &str, found: &Patch, case: &Value| {
+        let image: Vec<f32> = found.image.iter().copied().collect();
+        assert_close(what, &image, &numbers(&case["values"]), 2e-6);
+        let classes: Vec<f32> = found
+            .classes
+            .iter()
+            .map(|&class| f32::from(class))
+            .collect();
+        assert_close(what, &classes, &numbers(&case["classes"]), 0.0);
+    };
+    for case in expected()["rotations"].as_array().unwrap() {
+        let angles: [f64; 3] = serde_json::from_value(case["angles"].clone()).unwrap();
+        let mut rotated = patch();
+        warp(&mut rotated, angles, [1.0; 3]);
+        check(&format!("angles {angles:?}"), &rotated, case);
+    }
+    for case in expected()["zooms"].as_array().unwrap() {
+        let factor = case["factor"].as_f64().unwrap();
+        let mut zoomed = patch();
+        zoom(&mut zoomed, factor);
+        check(&format!("factor {factor}"), &zoomed, case);
+    }
+}
+
+#[test]
+fn weighted_focal_losses_are_those_of_monai() {
+    type B = Autodiff<Flex>;
+    let device = Default::default();
+    let classes: Vec<i32> = (0..24).map(|i| (i * i + i / 5) % 3).collect();
+    // Both cases as one: their Dice is computed together.
+    let classes = Tensor::<B, 4, Int>::from_data(TensorData::new(classes, [1, 4, 3, 2]), &device);
+    for case in expected()["weighted_dice_focal"].as_array().unwrap() {
+        let logits: Vec<f32> = wave(72, 1.3, -0.4)
+            .iter()
+            .map(|value| 2.0 * value)
+            .collect();
+        let logits = Tensor::<B, 5>::from_data(TensorData::new(logits, [2, 3, 2, 3, 2]), &device);
+        let logits = logits.require_grad();
+        let input = logits
+            .clone()
+            .permute([0, 2, 3, 4, 1])
+            .reshape([1, 4, 3, 2, 3]);
+        let weights: Vec<f64> = serde_json::from_value(case["weights"].clone()).unwrap();
+        let loss = class_dice_focal(input, classes.clone(), Some(&weights));
+        let gradient = logits.grad(&loss.backward()).unwrap().into_data();
+        let gradient = gradient.into_vec::<f32>().unwrap();
+        let what = format!("weights {weights:?}");
+        assert_close(&what, &gradient, &numbers(&case["gradient"]), 1e-6);
+        let expected = case["loss"].as_f64().unwrap() as f32;
+        assert_close(&what, &[loss.into_scalar()], &[expected], 2e-6);
     }
 }
 
