@@ -24,7 +24,7 @@ pub struct FitRequest {
     /// On several devices, each takes a share of every step's patches.
     pub devices: TrainDevices,
     /// Limit in bytes for preprocessed cases in memory; `None`: no limit. The others are read again in every epoch, and
-    /// each thread that prepares batches holds one of them at a time.
+    /// each thread that prepares batches holds the cases of a step at a time, or of two steps where patches are mixed.
     pub max_ram_bytes: Option<u64>,
     /// Set from outside to stop at the next step, after a checkpoint.
     pub stop: Arc<AtomicBool>,

@@ -64,7 +64,7 @@ settings! {
         search: Search::Range { low: 1e-5, high: 1e-2, scale: Scale::Log },
     }
 
-    /// Weight decay of AdamW, decoupled from the gradients.
+    /// Weight decay: decoupled from the gradients with AdamW, added to them with SGD.
     weight_decay: f64 => WEIGHT_DECAY "weight_decay"
         default(1e-5, "0.00001") {
         category: Optimization,

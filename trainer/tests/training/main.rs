@@ -16,6 +16,7 @@ mod golden_segresnet2d;
 mod golden_swinunetr;
 mod history;
 mod initial_weights;
+mod rounds;
 mod sgd;
 mod stages;
 mod training_controls;

@@ -27,11 +27,19 @@ fn step(norm: BatchNorm<Training>, optimizer: &mut GradientDescent<Flex>) -> Bat
     norm
 }
 
+const SGD: Optimizer = Optimizer::Sgd { momentum: 0.9 };
+
 /// Running statistics are computed from the batches, not by the optimizer, whose weight decay would shrink them.
 #[test]
 fn running_statistics_are_kept_and_not_optimized() {
+    for optimizer in [Optimizer::ADAMW, SGD] {
+        check_statistics(optimizer);
+    }
+}
+
+fn check_statistics(kind: Optimizer) {
     let device = Default::default();
-    let mut optimizer = GradientDescent::<Flex>::new(Optimizer::ADAMW, 0.5, None);
+    let mut optimizer = GradientDescent::<Flex>::new(kind, 0.5, None);
     let norm = step(BatchNorm::new(1, &device), &mut optimizer);
     let [weight, _, mean, variance] = vectors(&norm);
     assert_ne!(weight, [1.0]);
@@ -45,7 +53,7 @@ fn running_statistics_are_kept_and_not_optimized() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join(CHECKPOINT_FILE);
     write(&path, &(), &whole_state(&norm, &optimizer)).unwrap();
-    let mut resumed_optimizer = GradientDescent::<Flex>::new(Optimizer::ADAMW, 0.5, None);
+    let mut resumed_optimizer = GradientDescent::<Flex>::new(kind, 0.5, None);
     let fresh = BatchNorm::<Training>::new(1, &device);
     let resumed = read_checkpoint(&path, fresh, &mut resumed_optimizer, &device).unwrap();
     resumed_optimizer.time = optimizer.time;

@@ -169,8 +169,16 @@ fn assert_close(found: &[f32], expected: &[f32]) {
 
 #[test]
 fn replicas_take_the_steps_of_one() {
+    for optimizer in [Optimizer::ADAMW, Optimizer::Sgd { momentum: 0.9 }] {
+        check_replicas(ReplicaState {
+            optimizer,
+            ..state(Precision::Single)
+        });
+    }
+}
+
+fn check_replicas(single: ReplicaState) {
     let inputs = || (1..=4).map(|step| input(step, 1.0)).collect::<Vec<_>>();
-    let single = state(Precision::Single);
     let only = Ranks::only(TrainDevice::Cpu, Default::default());
     let (_, expected_losses, expected) = train(learner(only, &single), inputs());
     for devices in [2, 3] {
