@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 use vesal_bundle::deploy_plan::{Activation, Modality};
 use vesal_cli::{Exit, Failure};
+use vesal_network::PatchMerging;
 
 use super::exit::assemble_exit;
 use super::output::{OutputFlags, progress};
@@ -39,6 +40,12 @@ pub(super) struct ImportMonai {
     /// How classes are told from the network's outputs
     #[arg(long)]
     activation: Option<ActivationFlag>,
+    /// Version of MONAI that SwinUNETRs were trained with: weights do not tell it, and compute something else in the other
+    #[arg(long, value_name = "VERSION")]
+    patch_merging: Option<PatchMergingFlag>,
+    /// Architecture of DiNTS networks that a search found (JSON) [default: that of Auto3DSeg]
+    #[arg(long, value_name = "FILE")]
+    architecture: Option<PathBuf>,
     /// Names of all classes in order, background first; or of all regions
     #[arg(long, value_name = "NAME,...", value_delimiter = ',')]
     labels: Option<Vec<String>>,
@@ -57,6 +64,25 @@ enum ModalityFlag {
     Ct,
     /// Positron emission tomography: sigmoid of deviations from the smallest intensity; of swinunetr and dints a z-score
     Pet,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum PatchMergingFlag {
+    /// MONAI 1.5.0 or later
+    #[value(name = "monai-1.5")]
+    Monai15,
+    /// MONAI up to 1.4.0
+    #[value(name = "monai-1.4")]
+    Monai14,
+}
+
+impl From<PatchMergingFlag> for PatchMerging {
+    fn from(flag: PatchMergingFlag) -> Self {
+        match flag {
+            PatchMergingFlag::Monai15 => Self::Monai15,
+            PatchMergingFlag::Monai14 => Self::Monai14,
+        }
+    }
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -96,6 +122,8 @@ impl ImportMonai {
             modality: self.modality.map(Modality::from),
             bounds: self.bounds,
             activation: self.activation.map(Activation::from),
+            patch_merging: self.patch_merging.map(PatchMerging::from),
+            architecture: self.architecture,
             labels: self.labels,
             dicom_rules: self.dicom_rules,
         };
@@ -118,12 +146,13 @@ impl ImportMonai {
 
 fn exit(error: &ImportError) -> Exit {
     match error {
-        ImportError::NoCheckpoints => Exit::Usage,
+        ImportError::NoCheckpoints | ImportError::UnusedFlag { .. } => Exit::Usage,
         ImportError::Planning { source, .. } => match source {
             PlanningError::NoWindow
             | PlanningError::NoBounds
             | PlanningError::UnusedBounds
             | PlanningError::NoTemplateSpacing { .. }
+            | PlanningError::PatchMerging { .. }
             | PlanningError::UnusedSpacing => Exit::Usage,
             PlanningError::Window { .. }
             | PlanningError::SmallWindow(_)

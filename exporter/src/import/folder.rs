@@ -193,7 +193,6 @@ impl Folder {
     }
 
     /// The version of MONAI that a bundle states.
-    #[allow(dead_code)]
     pub fn monai_version(&self) -> Option<String> {
         let Self::Bundle(_, metadata) = self else {
             return None;

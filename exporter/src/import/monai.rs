@@ -7,9 +7,12 @@ use vesal_bundle::DicomRules;
 use vesal_bundle::deploy_plan::PlanError;
 use vesal_bundle::dicom_rules::RulesError;
 use vesal_bundle::manifest::{EnsembleRecord, MemberProvenance};
-use vesal_files::digest;
+use vesal_files::{digest, regular};
+use vesal_models::families::dints::{self, DintsFileError};
 use vesal_models::monai::ArgumentsError;
-use vesal_network::{ArchitectureError, ConfigError, NetworkConfig};
+use vesal_network::{
+    ArchitectureError, ConfigError, DintsArchitecture, DintsConfig, NetworkConfig, Shapes,
+};
 use vesal_weights::{Checkpoint, CheckpointError};
 
 use super::folder::{self, Folder, FolderError};
@@ -22,7 +25,9 @@ use super::settings::InferenceSettings;
 use crate::assemble::{
     self, AssembleError, Assembled, BundleMetadata, Destination, MemberCandidate, PlanFile,
 };
-use crate::weights::{self, WeightsError};
+use crate::weights::{self, StateDict, WeightsError};
+
+const MAX_ARCHITECTURE_BYTES: u64 = 1 << 16;
 
 /// Why checkpoints cannot be imported.
 #[derive(Debug, Error)]
@@ -61,6 +66,24 @@ pub enum ImportError {
     Architecture {
         path: PathBuf,
         source: ArchitectureError,
+    },
+    /// The file of an architecture cannot be read.
+    #[error("cannot read the architecture `{}`", path.display())]
+    ReadArchitecture {
+        path: PathBuf,
+        source: std::io::Error,
+    },
+    /// The file of an architecture states none.
+    #[error("cannot use the architecture `{}`", path.display())]
+    DintsFile {
+        path: PathBuf,
+        source: DintsFileError,
+    },
+    /// A flag for networks that are not there.
+    #[error("`{flag}` is given, and no checkpoint is of a {class}")]
+    UnusedFlag {
+        flag: &'static str,
+        class: &'static str,
     },
     /// Its network is out of range.
     #[error("the network of `{}` cannot be built", path.display())]
@@ -104,6 +127,15 @@ impl ImportError {
                 "flags override the checkpoints, so that they agree; otherwise import them separately"
                     .into(),
             ),
+            Self::Architecture {
+                source: ArchitectureError::Untold { .. },
+                ..
+            } => Some(
+                "`--architecture FILE` states it: the matrices `node_a`, `code_a` and `code_c` of its `search_code_*.pt` as JSON, see docs/importing.md"
+                    .into(),
+            ),
+            Self::DintsFile { source, .. } => Some(source.hint().into()),
+            Self::UnusedFlag { flag, .. } => Some(format!("leave `{flag}` out")),
             Self::Rules { source, .. } => source.hint().map(str::to_owned),
             Self::Assemble(error) => error.hint().map(str::to_owned),
             _ => None,
@@ -129,12 +161,16 @@ pub fn import(
 ) -> Result<Imported, ImportError> {
     let prepared = assemble::prepare(destination)?;
     let rules = flags.dicom_rules.as_deref().map(read_rules).transpose()?;
-    let name = assemble::file_name(&destination.output);
+    let architecture = flags.architecture.as_deref().map(read_architecture);
+    let given = Given {
+        name: &assemble::file_name(&destination.output),
+        architecture: architecture.transpose()?,
+    };
     let mut plans = FamilyPlans::default();
     let mut candidates = Vec::new();
     for (index, path) in checkpoints.iter().enumerate() {
         progress(&format!("{}: reading weights", assemble::file_name(path)));
-        let (planned, mut candidate) = load(path, index, flags, &name)?;
+        let (planned, mut candidate) = load(path, index, flags, &given)?;
         let plan = plans.add(path, candidate.config.family(), planned);
         candidate.plan = plan.map_err(|Disagreement { first, what }| ImportError::Disagree {
             first,
@@ -143,6 +179,7 @@ pub fn import(
         })?;
         candidates.push(candidate);
     }
+    refuse_unused(flags, &candidates)?;
     let mut files = Vec::new();
     let mut assumptions = Vec::new();
     for planned in plans.plans.into_iter().map(|family| family.planned) {
@@ -178,6 +215,41 @@ pub fn import(
     })
 }
 
+/// What is known before any checkpoint is read.
+struct Given<'a> {
+    /// The name of a plan that has no other one.
+    name: &'a str,
+    architecture: Option<DintsArchitecture>,
+}
+
+fn read_architecture(path: &Path) -> Result<DintsArchitecture, ImportError> {
+    let bytes = regular::read_up_to(path, MAX_ARCHITECTURE_BYTES);
+    let bytes = bytes.map_err(|source| ImportError::ReadArchitecture {
+        path: path.to_owned(),
+        source,
+    })?;
+    dints::read_architecture(&bytes).map_err(|source| ImportError::DintsFile {
+        path: path.to_owned(),
+        source,
+    })
+}
+
+/// Refuses flags that no network is of the family for.
+fn refuse_unused(
+    flags: &ImportOverrides,
+    candidates: &[MemberCandidate],
+) -> Result<(), ImportError> {
+    let has = |of: fn(&NetworkConfig) -> bool| candidates.iter().any(|member| of(&member.config));
+    let swin = has(|config| matches!(config, NetworkConfig::Swinunetr(_)));
+    let dints = has(|config| matches!(config, NetworkConfig::Dints(_)));
+    let unused = |flag, class| Err(ImportError::UnusedFlag { flag, class });
+    match (flags.patch_merging, &flags.architecture) {
+        (Some(_), _) if !swin => unused("--patch-merging", "SwinUNETR"),
+        (_, Some(_)) if !dints => unused("--architecture", "DiNTS"),
+        _ => Ok(()),
+    }
+}
+
 fn read_rules(path: &Path) -> Result<(&Path, DicomRules), ImportError> {
     let rules = DicomRules::read(path).map_err(unusable(path))?;
     Ok((path, rules))
@@ -188,11 +260,30 @@ fn unusable(path: &Path) -> impl FnOnce(RulesError) -> ImportError {
     |source| ImportError::Rules { path, source }
 }
 
+/// The network that tensors tell, with the stated architecture where it is a DiNTS.
+fn inferred(
+    tensors: &StateDict,
+    architecture: Option<&DintsArchitecture>,
+) -> Result<NetworkConfig, ArchitectureError> {
+    let shapes = tensors.iter();
+    let shapes: Shapes<'_> = shapes
+        .map(|(name, data)| (name.as_str(), data.shape.to_vec()))
+        .collect();
+    let stated = match architecture {
+        Some(architecture) => DintsConfig::with_architecture(architecture, &shapes)?,
+        None => None,
+    };
+    match stated {
+        Some(network) => Ok(network.into()),
+        None => NetworkConfig::infer(&shapes),
+    }
+}
+
 fn load(
     path: &Path,
     index: usize,
     flags: &ImportOverrides,
-    name: &str,
+    given: &Given<'_>,
 ) -> Result<(Planned, MemberCandidate), ImportError> {
     let unusable = |source| ImportError::Folder {
         path: path.to_owned(),
@@ -217,17 +308,27 @@ fn load(
         (None, Some((_, folder))) => folder.network().map_err(unusable)?,
         (described, _) => described,
     };
-    let config = match described {
+    let mut config = match described {
         Some(network) => network,
-        None => {
-            let tensors = checkpoint.tensors.iter();
-            let shapes = tensors
-                .map(|(name, data)| (name.as_str(), data.shape.to_vec()))
-                .collect();
-            NetworkConfig::infer(&shapes)
-                .map_err(|source| ImportError::Architecture { path: at(), source })?
-        }
+        None => inferred(&checkpoint.tensors, given.architecture.as_ref())
+            .map_err(|source| ImportError::Architecture { path: at(), source })?,
     };
+    match (&mut config, &given.architecture) {
+        (NetworkConfig::Swinunetr(network), _) => {
+            let stated = flags.patch_merging;
+            let folder = folder.as_ref();
+            network.patch_merging = stated.ok_or_else(|| ImportError::Planning {
+                path: at(),
+                source: PlanningError::PatchMerging {
+                    monai_version: folder.and_then(|(_, folder)| folder.monai_version()),
+                },
+            })?;
+        }
+        (NetworkConfig::Dints(network), Some(architecture)) => {
+            network.architecture = architecture.clone();
+        }
+        _ => {}
+    }
     // Sizes of the plan follow from the network.
     config
         .validate()
@@ -240,7 +341,7 @@ fn load(
             }
         })?;
     }
-    let planned = plan::plan(&settings, flags, &config, name)
+    let planned = plan::plan(&settings, flags, &config, given.name)
         .map_err(|source| ImportError::Planning { path: at(), source })?;
     let network = weights::load(&config, checkpoint.tensors, &Default::default())
         .map_err(|source| ImportError::Weights { path: at(), source })?;

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use vesal_bundle::deploy_plan::{Activation, Modality};
+use vesal_network::PatchMerging;
 
 /// Values from the user, which override the checkpoint.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -19,6 +20,10 @@ pub struct ImportOverrides {
     pub bounds: Option<[f32; 2]>,
     /// How classes are told.
     pub activation: Option<Activation>,
+    /// The version of MONAI that a SwinUNETR was trained with, as far as its merging of patches depends on it.
+    pub patch_merging: Option<PatchMerging>,
+    /// File of the architecture of a DiNTS.
+    pub architecture: Option<PathBuf>,
     /// Names of all classes.
     pub labels: Option<Vec<String>>,
     /// File of rules of DICOM for the plan.

@@ -24,6 +24,15 @@ pub enum PlanningError {
     /// A spacing for images that are not resampled.
     #[error("a spacing is given, and the stated preprocessing does not resample images")]
     UnusedSpacing,
+    /// A network whose function its weights do not tell.
+    #[error(
+        "the weights do not tell how the SwinUNETR merges patches: MONAI before 1.5 merged them in another order than MONAI since, \
+         and the same weights compute something else"
+    )]
+    PatchMerging {
+        /// The version of MONAI that the folder states.
+        monai_version: Option<String>,
+    },
     /// A setting that the family's template does not have.
     #[error("the checkpoint states `{field}`, which Auto3DSeg's {template} does not have")]
     Setting {
@@ -99,6 +108,14 @@ impl PlanningError {
                 "leave `--spacing` out, or state with `--modality` how Auto3DSeg prepares images"
                     .into(),
             ),
+            Self::PatchMerging { monai_version } => {
+                let stated = monai_version.as_ref();
+                let stated = stated.map(|version| format!("; the folder states MONAI {version}"));
+                Some(format!(
+                    "`--patch-merging monai-1.4` states that it was trained with MONAI up to 1.4, `--patch-merging monai-1.5` a later one{}",
+                    stated.unwrap_or_default()
+                ))
+            }
             Self::Setting { .. } => {
                 Some("save the checkpoint without it if the network was trained without it".into())
             }

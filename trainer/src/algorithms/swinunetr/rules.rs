@@ -415,5 +415,6 @@ fn training(
         ema_decay,
         early_stopping_fraction,
         stop_on_lowacc,
+        init_weights: None,
     }
 }
