@@ -1,13 +1,15 @@
 //! Operations with gradients.
 
+mod registration;
+mod transformer;
+
 use burn::backend::Autodiff;
-use burn::backend::autodiff::NodeId;
 use burn::backend::autodiff::checkpoint::base::Checkpointer;
 use burn::backend::autodiff::checkpoint::strategy::CheckpointStrategy;
 use burn::backend::autodiff::grads::Gradients;
 use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
 use burn::tensor::TensorMetadata;
-use burn::tensor::backend::{AutodiffBackend, Backend};
+use burn::tensor::backend::AutodiffBackend;
 use burn::tensor::ops::{FloatTensor, IntTensor};
 
 use crate::backend_ops::BackendOps;
@@ -16,17 +18,8 @@ use crate::differentiable_ops::DifferentiableOps;
 use crate::geometry::ConvGeometry;
 use crate::nonlinearity::Nonlinearity;
 use crate::results::{BatchNormalized, Normalized};
-
-/// Adds a gradient to a parent that is tracked.
-fn register<B: Backend>(
-    gradients: &mut Gradients,
-    parent: Option<NodeId>,
-    compute: impl FnOnce() -> FloatTensor<B>,
-) {
-    if let Some(parent) = parent {
-        gradients.register::<B>(parent, compute());
-    }
-}
+use crate::row_gather::RowGather;
+use registration::register;
 
 /// Spatial shape of channels-last activations.
 fn space<T: TensorMetadata>(activations: &T) -> [usize; 3] {
@@ -276,5 +269,32 @@ impl<B: BackendOps, C: CheckpointStrategy> DifferentiableOps for Autodiff<B, C> 
             }
             OpsKind::UnTracked(prep) => prep.finish(computed.loss),
         }
+    }
+
+    fn layer_window_attention(
+        qkv: FloatTensor<Self>,
+        bias: FloatTensor<Self>,
+        regions: Option<IntTensor<Self>>,
+    ) -> FloatTensor<Self> {
+        transformer::window_attention::<B, C>(qkv, bias, regions)
+    }
+
+    fn layer_layer_norm(
+        x: FloatTensor<Self>,
+        affine: Option<[FloatTensor<Self>; 2]>,
+        epsilon: f32,
+    ) -> FloatTensor<Self> {
+        transformer::layer_norm::<B, C>(x, affine, epsilon)
+    }
+
+    fn layer_gelu(x: FloatTensor<Self>) -> FloatTensor<Self> {
+        transformer::gelu::<B, C>(x)
+    }
+
+    fn layer_gather_rows(
+        x: FloatTensor<Self>,
+        gather: &RowGather<IntTensor<Self>>,
+    ) -> FloatTensor<Self> {
+        transformer::gather_rows::<B, C>(x, gather)
     }
 }

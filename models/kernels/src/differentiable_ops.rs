@@ -8,11 +8,12 @@ use crate::batch_norm::BatchNormSettings;
 use crate::geometry::ConvGeometry;
 use crate::nonlinearity::Nonlinearity;
 use crate::results::BatchNormalized;
+use crate::row_gather::RowGather;
 
 /// The operations of networks on any backend; an autodiff backend records their gradients.
 ///
 /// Called through the functions of this crate: [`conv`], [`conv_transpose`], [`instance_norm`], [`batch_norm`],
-/// [`dice_ce`].
+/// [`dice_ce`], and those of transformers.
 pub trait DifferentiableOps: Backend {
     /// See [`conv`].
     fn layer_conv(
@@ -51,6 +52,29 @@ pub trait DifferentiableOps: Backend {
 
     /// See [`dice_ce`].
     fn layer_dice_ce(logits: FloatTensor<Self>, classes: IntTensor<Self>) -> FloatTensor<Self>;
+
+    /// See [`window_attention`](crate::window_attention).
+    fn layer_window_attention(
+        qkv: FloatTensor<Self>,
+        bias: FloatTensor<Self>,
+        regions: Option<IntTensor<Self>>,
+    ) -> FloatTensor<Self>;
+
+    /// See [`layer_norm`](crate::layer_norm); of any rank, with weight and bias.
+    fn layer_layer_norm(
+        x: FloatTensor<Self>,
+        affine: Option<[FloatTensor<Self>; 2]>,
+        epsilon: f32,
+    ) -> FloatTensor<Self>;
+
+    /// See [`gelu`](crate::gelu).
+    fn layer_gelu(x: FloatTensor<Self>) -> FloatTensor<Self>;
+
+    /// See [`gather_rows`](crate::gather_rows).
+    fn layer_gather_rows(
+        x: FloatTensor<Self>,
+        gather: &RowGather<IntTensor<Self>>,
+    ) -> FloatTensor<Self>;
 }
 
 /// Implements [`DifferentiableOps`] for a backend without autodiff by its [`BackendOps`](crate::BackendOps).
@@ -110,6 +134,35 @@ macro_rules! without_gradients {
                 classes: burn::tensor::ops::IntTensor<Self>,
             ) -> burn::tensor::ops::FloatTensor<Self> {
                 <Self as $crate::BackendOps>::dice_ce(logits, classes).loss
+            }
+
+            fn layer_window_attention(
+                qkv: burn::tensor::ops::FloatTensor<Self>,
+                bias: burn::tensor::ops::FloatTensor<Self>,
+                regions: Option<burn::tensor::ops::IntTensor<Self>>,
+            ) -> burn::tensor::ops::FloatTensor<Self> {
+                <Self as $crate::BackendOps>::window_attention(qkv, bias, regions).output
+            }
+
+            fn layer_layer_norm(
+                x: burn::tensor::ops::FloatTensor<Self>,
+                affine: Option<[burn::tensor::ops::FloatTensor<Self>; 2]>,
+                epsilon: f32,
+            ) -> burn::tensor::ops::FloatTensor<Self> {
+                <Self as $crate::BackendOps>::layer_norm(x, affine, epsilon)
+            }
+
+            fn layer_gelu(
+                x: burn::tensor::ops::FloatTensor<Self>,
+            ) -> burn::tensor::ops::FloatTensor<Self> {
+                <Self as $crate::BackendOps>::gelu(x)
+            }
+
+            fn layer_gather_rows(
+                x: burn::tensor::ops::FloatTensor<Self>,
+                gather: &$crate::RowGather<burn::tensor::ops::IntTensor<Self>>,
+            ) -> burn::tensor::ops::FloatTensor<Self> {
+                <Self as $crate::BackendOps>::gather_rows(x, gather)
             }
         }
     };

@@ -18,6 +18,8 @@ mod optimizer;
 mod reduction;
 mod reference;
 mod results;
+mod row_gather;
+mod transformer;
 mod weighted;
 
 #[cfg(test)]
@@ -37,5 +39,10 @@ pub use nonlinearity::Nonlinearity;
 pub use optimizer::{AdamWStep, Moments};
 pub use reduction::Reduction;
 pub use reference::downsample;
-pub use results::{BatchNormalized, DiceCe, NormGradients, Normalized, Scalars};
+pub use results::{
+    Attended, AttentionGradients, BatchNormalized, DiceCe, LayerNormGradients, NormGradients,
+    Normalized, Scalars,
+};
+pub use row_gather::RowGather;
+pub use transformer::{gather_rows, gelu, layer_norm, window_attention};
 pub use weighted::weighted_dice_ce;

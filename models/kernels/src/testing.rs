@@ -8,10 +8,14 @@ use crate::backend_ops::BackendOps;
 mod batch_norm;
 mod convolution;
 mod operations;
+mod transformer;
 
 pub use batch_norm::check_batch_norm;
 pub use convolution::{check_convolutions, check_permuted_convolution};
 pub use operations::{check_adamw, check_dice_ce, check_instance_norm, check_squared_norm};
+pub use transformer::{
+    AttentionCase, check_gather_rows, check_gelu, check_layer_norm, check_window_attention,
+};
 
 /// Deterministic pseudorandom numbers.
 pub struct Numbers(u64);

@@ -63,7 +63,7 @@ impl Softmax {
 ///
 /// **Source**: the polynomial of Cephes' `expf`.
 #[inline(always)]
-fn exponential(x: f32) -> f32 {
+pub fn exponential(x: f32) -> f32 {
     /// Adding it rounds to a whole number, kept in the lowest bits.
     const ROUND: f32 = 12_582_912.0;
     let x = if x < -87.0 { -87.0 } else { x };
