@@ -1,8 +1,8 @@
 //! Constant row indices, with the readers of each row.
 
+use burn::tensor::TensorData;
 use burn::tensor::backend::Backend;
 use burn::tensor::ops::IntTensor;
-use burn::tensor::{Int, Tensor};
 
 /// On a GPU, a whole block sums the gradient of a row that more outputs read.
 pub(crate) const FEW_READERS: i32 = 128;
@@ -69,11 +69,13 @@ impl<I> RowGather<I> {
 }
 
 fn upload<B: Backend>(values: &[i32], device: &B::Device) -> IntTensor<B> {
-    Tensor::<B, 1, Int>::from_ints(values, device).into_primitive()
+    // Whatever the backend's own type of integers is, kernels read this one.
+    B::int_from_data(TensorData::new(values.to_vec(), [values.len()]), device)
 }
 
 #[cfg(test)]
 mod tests {
+    use burn::tensor::{Int, Tensor};
     use burn_flex::{Flex, FlexTensor};
 
     use super::*;

@@ -2,7 +2,7 @@
 
 use std::iter;
 
-use burn::tensor::DType;
+use burn::tensor::{DType, TensorMetadata};
 use burn_flex::{Flex, FlexTensor};
 use rayon::prelude::*;
 

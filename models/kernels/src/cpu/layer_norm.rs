@@ -1,5 +1,6 @@
 //! Layer normalization and GELU.
 
+use burn::tensor::TensorMetadata;
 use burn_flex::{Flex, FlexTensor};
 use rayon::prelude::*;
 

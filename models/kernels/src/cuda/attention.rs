@@ -1,10 +1,14 @@
 //! Attention within windows.
 #![allow(unsafe_code, reason = "launches kernels")]
 
+use std::f32::consts::LOG2_E;
+
 use burn::tensor::DType;
 
 use super::argument::argument;
 use super::backend::{Cuda, CudaTensor};
+use super::error::CudaError;
+use super::gpu::Gpu;
 use super::limits::MOST_BLOCKS;
 use super::operation::Operation;
 use super::precision::ActivationType;
@@ -16,6 +20,9 @@ use crate::results::{Attended, AttentionGradients};
 /// Rows that a warp takes, as in attention.cu.
 const WARP_ROWS: usize = 16;
 
+/// Columns that a warp takes at a time, as in attention.cu.
+const WARP_COLUMNS: usize = 8;
+
 /// Most warps of a block, as in attention.cu.
 const MOST_WARPS: usize = 8;
 
@@ -25,11 +32,11 @@ const BIAS_TILE: usize = 64;
 /// Threads of such a block, as in attention.cu.
 const BIAS_THREADS: u32 = 128;
 
+/// Threads of a block that takes elements of the bias.
+const ELEMENT_THREADS: u32 = 256;
+
 /// Target number of such blocks. Independent of the device, so that sums are.
 const BIAS_BLOCKS: usize = 1024;
-
-/// Threads of a block that combines sums.
-const COMBINE_THREADS: u32 = 256;
 
 /// Most channels per head.
 const MOST_CHANNELS: usize = 64;
@@ -41,7 +48,10 @@ struct Windows {
     n: u32,
     heads: u32,
     in_case: u32,
+    rows: u32,
+    pitch: u32,
     scale: f32,
+    factor: f32,
     apart: f32,
 }
 
@@ -85,6 +95,7 @@ impl Problem {
                 in_case
             }
         };
+        let scale = (head as f32).sqrt().recip();
         fits.then(|| Self {
             program: Program::Attention {
                 precision,
@@ -98,8 +109,11 @@ impl Problem {
                 n: n as u32,
                 heads: heads as u32,
                 in_case: in_case as u32,
-                scale: (head as f32).sqrt().recip(),
-                apart: reference::APART,
+                rows: n.next_multiple_of(WARP_ROWS) as u32,
+                pitch: n.next_multiple_of(WARP_COLUMNS) as u32,
+                scale,
+                factor: scale * LOG2_E,
+                apart: reference::APART / scale,
             },
         })
     }
@@ -113,6 +127,41 @@ impl Problem {
         (grid, 32 * warps as u32)
     }
 
+    /// Values of a prepared bias.
+    fn prepared(&self) -> usize {
+        self.heads * self.windows.rows as usize * self.windows.pitch as usize
+    }
+
+    /// Prepares a bias for the kernels, and its transpose where an address is not null.
+    ///
+    /// # Safety
+    ///
+    /// `bias` is that of the problem, `into` and `transposed` have room for as many values as [`Self::prepared`].
+    unsafe fn prepare_bias(
+        &self,
+        gpu: &mut Gpu,
+        bias: u64,
+        into: u64,
+        transposed: u64,
+    ) -> Result<(), CudaError> {
+        // SAFETY: guaranteed by the caller.
+        unsafe {
+            gpu.launch_of(
+                self.program,
+                "prepare_bias",
+                element_grid(gpu, self.prepared()),
+                ELEMENT_THREADS,
+                0,
+                &mut [
+                    argument(&bias),
+                    argument(&into),
+                    argument(&transposed),
+                    argument(&self.windows),
+                ],
+            )
+        }
+    }
+
     fn is_output(&self, tensor: &CudaTensor, dtype: DType) -> bool {
         tensor.dtype == dtype
             && tensor.meta.shape().num_dims() == 3
@@ -120,6 +169,13 @@ impl Problem {
     }
 }
 
+/// Blocks that take elements of the bias.
+fn element_grid(gpu: &Gpu, elements: usize) -> [u32; 3] {
+    let blocks = (elements as u32).div_ceil(ELEMENT_THREADS);
+    [blocks.min(16 * gpu.multiprocessors), 1, 1]
+}
+
+/// Scratch memory: the bias, with rows and columns in whole tiles.
 pub fn window_attention(
     qkv: CudaTensor,
     bias: CudaTensor,
@@ -142,8 +198,11 @@ pub fn window_attention(
             [qkv, bias, to_output, to_log_sums].map(|buffer| at.of(buffer));
         let regions = regions.map_or(0, |regions| at.of(regions));
         let (grid, threads) = problem.launch();
-        // SAFETY: buffers have the sizes of the tensors' shapes, which the problem has checked.
+        let [prepared] = gpu.scratch([problem.prepared() * 4])?;
+        // SAFETY: buffers have the sizes of the tensors' shapes, which the problem has checked, and scratch memory that
+        // of the prepared bias.
         unsafe {
+            problem.prepare_bias(gpu, bias, prepared, 0)?;
             gpu.launch_of(
                 problem.program,
                 "attend",
@@ -152,7 +211,7 @@ pub fn window_attention(
                 0,
                 &mut [
                     argument(&qkv),
-                    argument(&bias),
+                    argument(&prepared),
                     argument(&regions),
                     argument(&output),
                     argument(&log_sums),
@@ -164,8 +223,8 @@ pub fn window_attention(
     Attended { output, log_sums }
 }
 
-/// Scratch memory: 4 bytes per head and token; and where few heads leave the GPU idle, up to 16 MiB of partial sums of
-/// the bias's gradient, plus that gradient.
+/// Scratch memory: 4 bytes per head and token; the bias twice; and where few heads leave the GPU idle, up to 16 MiB of
+/// partial sums of its gradient.
 pub fn window_attention_gradient(
     qkv: CudaTensor,
     bias: CudaTensor,
@@ -205,22 +264,23 @@ pub fn window_attention_gradient(
         let groups = count.div_ceil(share);
         let elements = heads * n * n;
         let partial_bytes = if groups > 1 { groups * elements * 4 } else { 0 };
-        let [along, partials] = gpu.scratch([count * heads * n * 4, partial_bytes])?;
+        let prepared_bytes = problem.prepared() * 4;
+        let [along, prepared, transposed, partials] = gpu.scratch([
+            count * heads * n * 4,
+            prepared_bytes,
+            prepared_bytes,
+            partial_bytes,
+        ])?;
         let partials = if groups > 1 { partials } else { into_bias };
         let (grid, threads) = problem.launch();
         let bias_grid = [tiles as u32, heads as u32, groups as u32];
         let (windows, share) = (count as u32, share as u32);
         let (elements, groups) = (elements as u32, groups as u32);
-        let combine_grid = [
-            elements
-                .div_ceil(COMBINE_THREADS)
-                .min(16 * gpu.multiprocessors),
-            1,
-            1,
-        ];
+        let combine_grid = element_grid(gpu, heads * n * n);
         // SAFETY: buffers have the sizes of the tensors' shapes, which the problem has checked; scratch memory a number
-        // per head and token, and per element of the bias and group.
+        // per head and token, two prepared biases, and a number per element of the bias and group.
         unsafe {
+            problem.prepare_bias(gpu, bias, prepared, transposed)?;
             gpu.launch_of(
                 problem.program,
                 "attend_queries",
@@ -229,7 +289,7 @@ pub fn window_attention_gradient(
                 0,
                 &mut [
                     argument(&qkv),
-                    argument(&bias),
+                    argument(&prepared),
                     argument(&regions),
                     argument(&output),
                     argument(&log_sums),
@@ -247,7 +307,7 @@ pub fn window_attention_gradient(
                 0,
                 &mut [
                     argument(&qkv),
-                    argument(&bias),
+                    argument(&transposed),
                     argument(&regions),
                     argument(&log_sums),
                     argument(&gradient),
@@ -264,7 +324,7 @@ pub fn window_attention_gradient(
                 0,
                 &mut [
                     argument(&qkv),
-                    argument(&bias),
+                    argument(&prepared),
                     argument(&regions),
                     argument(&log_sums),
                     argument(&gradient),
@@ -282,7 +342,7 @@ pub fn window_attention_gradient(
                 problem.program,
                 "combine_bias",
                 combine_grid,
-                COMBINE_THREADS,
+                ELEMENT_THREADS,
                 0,
                 &mut [
                     argument(&partials),
