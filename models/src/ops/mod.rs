@@ -6,6 +6,7 @@ mod eager;
 mod network_ops;
 mod shape;
 mod value;
+mod window_attention;
 
 pub use constant::{Constant, Indices};
 pub use convolution::{conv_shape, conv_transpose_shape};
@@ -13,3 +14,4 @@ pub use eager::Eager;
 pub use network_ops::NetworkOps;
 pub use shape::Shape;
 pub use value::EagerValue;
+pub use window_attention::{AttentionRegions, WindowAttention};

@@ -8,6 +8,7 @@ use burn::tensor::{Tensor, backend::Backend};
 
 use super::constant::{Constant, Indices};
 use super::shape::Shape;
+use super::window_attention::WindowAttention;
 use crate::blocks::{BatchNorm, InstanceNorm, LayerNorm, Linear};
 
 /// Interprets the operations of a network's forward pass.
@@ -44,6 +45,17 @@ pub trait NetworkOps<B: Backend> {
     fn norm_relu(&mut self, layer: &InstanceNorm<B>, x: Self::Value) -> Self::Value {
         let x = self.instance_norm(layer, x);
         self.relu(x)
+    }
+
+    /// Instance normalization, then `x` where it is at least 0, else `slope x`.
+    fn norm_leaky_relu(
+        &mut self,
+        layer: &InstanceNorm<B>,
+        x: Self::Value,
+        slope: f32,
+    ) -> Self::Value {
+        let x = self.instance_norm(layer, x);
+        self.leaky_relu(x, slope)
     }
 
     /// Batch normalization of a volume `[N, C, X, Y, Z]`: with the statistics of the batch, which update the running
@@ -89,6 +101,52 @@ pub trait NetworkOps<B: Backend> {
 
     /// `exp(x) / Σ exp(x)` along the last axis.
     fn softmax(&mut self, x: Self::Value) -> Self::Value;
+
+    /// A bias by relative position: for every pair of tokens of a window the row of a table at the pair's index, as
+    /// `[heads, n, n]`.
+    ///
+    /// **Shapes**: the table is `[positions, heads]`, the indices are `[n, n]` in C order.
+    fn position_bias(&mut self, table: &Param<Tensor<B, 2>>, indices: &Indices) -> Self::Value {
+        let [_, heads] = table.dims();
+        let tokens = indices.values().len().isqrt();
+        let table = self.parameter(table);
+        let bias = self.gather(table, 0, indices);
+        let bias = self.reshape(bias, &Shape::fixed([tokens, tokens, heads]));
+        self.transpose(bias, &[2, 0, 1])
+    }
+
+    /// Attention of the tokens of each window to one another, see [`WindowAttention`].
+    ///
+    /// **Shapes**: `[windows N, n, C]`.
+    fn window_attention(&mut self, attention: WindowAttention<Self::Value>) -> Self::Value {
+        let WindowAttention {
+            qkv,
+            bias,
+            regions,
+            heads,
+        } = attention;
+        let sizes = self.shape(&qkv).sizes();
+        let (windows, tokens, channels) = (sizes[0], sizes[1], sizes[2] / 3);
+        let depth = channels / heads;
+        let parts = Shape::batched([1, windows, tokens, 3, heads, depth]);
+        let qkv = self.reshape(qkv, &parts);
+        let qkv = self.transpose(qkv, &[0, 3, 1, 4, 2, 5]);
+        let [q, k, v] = [0, 1, 2].map(|part| self.slice(qkv.clone(), 1, part..part + 1, 1));
+        let q = self.scale(q, (depth as f32).powf(-0.5));
+        let k = self.transpose(k, &[0, 1, 2, 3, 5, 4]);
+        let mut scores = self.matmul(q, k);
+        scores = self.add(scores, bias);
+        if let Some(regions) = regions {
+            let [left, right] = regions.factors();
+            let (left, right) = (self.constant(left), self.constant(right));
+            let mask = self.matmul(left, right);
+            scores = self.add(scores, mask);
+        }
+        let weights = self.softmax(scores);
+        let y = self.matmul(weights, v);
+        let y = self.transpose(y, &[0, 1, 2, 4, 3, 5]);
+        self.reshape(y, &Shape::batched([windows, tokens, channels]))
+    }
 
     /// Layer normalization along the last axis.
     fn layer_norm(&mut self, layer: &LayerNorm<B>, x: Self::Value) -> Self::Value;

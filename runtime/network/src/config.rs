@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::error::{ArchitectureError, ConfigError};
+use crate::error::{ArchitectureError, ConfigError, WindowSizeError};
 use crate::family::{Activations, Family};
 use crate::segresnet_ds::SegResNetDsConfig;
 use crate::segresnet2d::SegResNet2dConfig;
@@ -43,6 +43,13 @@ macro_rules! families {
             /// Divisor of each spatial axis of the input.
             pub fn shape_factor(&self) -> [usize; 3] {
                 match self { $(Self::$variant(config) => config.shape_factor()),+ }
+            }
+
+            /// Checks that the network can process windows of this size, see [`Family::check_window`].
+            ///
+            /// **Errors**: [`WindowSizeError`].
+            pub fn check_window(&self, window: [usize; 3]) -> Result<(), WindowSizeError> {
+                match self { $(Self::$variant(config) => config.check_window(window)),+ }
             }
 
             /// Whether the output of each plane depends on that plane alone, see [`Family::is_planar`].

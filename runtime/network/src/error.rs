@@ -18,9 +18,39 @@ pub enum ConfigError {
         found: usize,
         max: usize,
     },
+    /// A count that does not divide.
+    #[error("network field `{field}` is {found}, expected a multiple of {factor}")]
+    Multiple {
+        field: &'static str,
+        found: usize,
+        factor: usize,
+    },
     /// A resolution that is not positive and finite.
     #[error("network field `resolution` is {found:?} mm, expected positive finite numbers")]
     Resolution { found: [f64; 3] },
+}
+
+/// Why a network cannot process windows of a size.
+#[derive(Debug, Clone, PartialEq, Error)]
+pub enum WindowSizeError {
+    /// The window does not fit the network's strides.
+    #[error("the window has {found} voxels on axis {axis}, expected a multiple of {factor}")]
+    Multiple {
+        /// Axis, from 0.
+        axis: usize,
+        /// Voxels of the window.
+        found: usize,
+        /// The required divisor.
+        factor: usize,
+    },
+    /// A normalization would have a single voxel.
+    #[error(
+        "a window of {found:?} voxels leaves one voxel on the network's deepest level, expected at least 2"
+    )]
+    OneVoxel {
+        /// Voxels of the window.
+        found: [usize; 3],
+    },
 }
 
 /// Why a network cannot be inferred from the shapes of its tensors, or differs from its description.
@@ -60,6 +90,20 @@ pub enum ArchitectureError {
     PlanarKernels {
         /// Kernels of each level, finest first.
         found: Vec<[usize; 3]>,
+    },
+    /// A tensor of another shape than the others imply.
+    #[error("tensor `{tensor}` has shape {found:?}, expected {expected:?} as the others imply")]
+    Shape {
+        tensor: String,
+        found: Vec<usize>,
+        expected: Vec<usize>,
+    },
+    /// Numbers of channels that no network of the family has.
+    #[error("tensor `{tensor}` has {found} features, which no {family} has")]
+    Features {
+        tensor: String,
+        found: usize,
+        family: &'static str,
     },
     /// The description contradicts the tensors.
     #[error("the network's description has {field} {described}, its weights have {found}")]

@@ -1,6 +1,6 @@
 //! The interface of a family of networks.
 
-use crate::error::{ArchitectureError, ConfigError};
+use crate::error::{ArchitectureError, ConfigError, WindowSizeError};
 use crate::shapes::Shapes;
 
 /// A family of networks: hyperparameters, and what follows from them.
@@ -19,6 +19,14 @@ pub trait Family: Sized {
 
     /// Divisor of each spatial axis of the input.
     fn shape_factor(&self) -> [usize; 3];
+
+    /// Checks that the network can process windows of this size.
+    ///
+    /// **Errors**: [`WindowSizeError`] for the first axis that is no multiple of [`shape_factor`](Self::shape_factor), and
+    /// where too few voxels are left on the deepest level.
+    fn check_window(&self, window: [usize; 3]) -> Result<(), WindowSizeError> {
+        check_multiples(window, self.shape_factor())
+    }
 
     /// Whether the output of each plane along Z depends on that plane alone at inference. Windows of such networks need not
     /// overlap along Z.
@@ -45,6 +53,24 @@ pub trait Family: Sized {
     /// Hyperparameters inferred from the shapes of a state dict, by name: configurations with the same values have the
     /// same tensors.
     fn facts(&self) -> Vec<(&'static str, String)>;
+}
+
+/// Checks that every axis of a window is a multiple.
+pub(crate) fn check_multiples(
+    window: [usize; 3],
+    factors: [usize; 3],
+) -> Result<(), WindowSizeError> {
+    let axis = (0..3).find(|&axis| {
+        let (found, factor) = (window[axis], factors[axis]);
+        found == 0 || !found.is_multiple_of(factor)
+    });
+    axis.map_or(Ok(()), |axis| {
+        Err(WindowSizeError::Multiple {
+            axis,
+            found: window[axis],
+            factor: factors[axis],
+        })
+    })
 }
 
 /// Tensors that a network's training step holds for one patch, in elements.

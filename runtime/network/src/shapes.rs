@@ -33,6 +33,11 @@ impl<'a> Shapes<'a> {
         self.0.contains_key(tensor)
     }
 
+    /// Shape of a tensor, if there is one of this name.
+    pub fn get(&self, tensor: &str) -> Option<&[usize]> {
+        self.0.get(tensor).map(Vec::as_slice)
+    }
+
     /// Shape of the weight of a 3-D convolution, `[K, C, X, Y, Z]`.
     ///
     /// **Errors**: there is no such tensor, or its shape is another.

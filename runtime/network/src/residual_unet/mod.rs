@@ -10,7 +10,7 @@ use crate::error::ConfigError;
 /// Most levels that a network may have: a patch axis would have to be a multiple of 2^9.
 const MAX_LEVELS: usize = 10;
 /// Most channels of the first level, input or output.
-const MAX_CHANNELS: usize = 4096;
+pub(crate) const MAX_CHANNELS: usize = 4096;
 /// Most residual blocks of a level.
 const MAX_BLOCKS: usize = 64;
 
