@@ -2,6 +2,7 @@
 
 mod batch_norm;
 mod timing;
+mod transformer;
 mod truth;
 
 use std::process::ExitCode;
@@ -362,6 +363,7 @@ fn main() -> ExitCode {
         checks.loss([1, 2, 3, 2, 1024], [2, 3, 2], dtype, Strides::Dense);
         checks.loss([1, 64, 64, 64, 3], [64; 3], dtype, Strides::Dense);
     }
+    checks.transformers();
     for case in conv_cases() {
         for dtype in types {
             for strides in all_strides {
