@@ -148,32 +148,29 @@ __device__ __forceinline__ float quad_maximum(float value) {
 struct ScoreRows {
     const float* bias[2];
     int region[2];
-    // Regions of the window's tokens; null where all tokens are of one region.
+    // Regions of the window's tokens; null without any.
     const int* regions;
 
-    // Every thread must call it. Windows of one region need no comparisons.
-    __device__ __forceinline__ void of_window(const int* all, const Windows& w, u32 window) {
-        regions = w.in_case ? all + (u64)(window % w.in_case) * w.n : (const int*)0;
-        int differ = 0;
-        if (regions)
-            for (u32 i = threadIdx.x; i < w.n; i += blockDim.x) differ |= regions[i] != regions[0];
-        if (!__syncthreads_or(differ)) regions = (const int*)0;
-    }
-
-    __device__ __forceinline__ void of_rows(const float* prepared, const Windows& w, u32 first) {
+    __device__ __forceinline__ ScoreRows(const int* all, const float* prepared, const Windows& w, u32 window, u32 first) {
         u32 lane = threadIdx.x % 32;
+        regions = w.in_case ? all + (u64)(window % w.in_case) * w.n : (const int*)0;
 #pragma unroll
         for (int half = 0; half < 2; half++) {
-            u32 row = first + lane / 4 + 8 * half;
-            bias[half] = prepared + ((u64)blockIdx.y * w.rows + min(row, w.rows - 1)) * w.pitch + lane % 4 * 2;
-            region[half] = regions && row < w.n ? regions[row] : 0;
+            u32 row = min(first + lane / 4 + 8 * half, w.n - 1);
+            bias[half] = prepared + ((u64)blockIdx.y * w.rows + row) * w.pitch + lane % 4 * 2;
+            region[half] = regions ? regions[row] : 0;
         }
     }
 
-    // Regions of STEP columns into shared memory.
-    __device__ __forceinline__ void stage_regions(int* shared, const Windows& w, u32 first) const {
-        if (regions)
-            for (u32 i = threadIdx.x; i < STEP; i += blockDim.x) shared[i] = first + i < w.n ? regions[first + i] : 0;
+    // Regions of STEP columns into shared memory. Returns whether they and those of the rows differ.
+    __device__ __forceinline__ int stage_regions(int* shared, const Windows& w, u32 first) const {
+        if (!regions) return 0;
+        int one = regions[first], differ = region[0] != one || region[1] != one;
+        for (u32 i = threadIdx.x; i < STEP; i += blockDim.x) {
+            shared[i] = regions[min(first + i, w.n - 1)];
+            differ |= shared[i] != one;
+        }
+        return differ;
     }
 
     // The bias of 8 columns.
@@ -188,13 +185,11 @@ struct ScoreRows {
 
     // Lowers scores of 8 columns in other regions.
     __device__ __forceinline__ void separate(float (&scores)[4], const int* shared, const Windows& w) const {
-        if (regions) {
-            int2 columns = *reinterpret_cast<const int2*>(shared + threadIdx.x % 4 * 2);
+        int2 columns = *reinterpret_cast<const int2*>(shared + threadIdx.x % 4 * 2);
 #pragma unroll
-            for (int half = 0; half < 2; half++) {
-                if (columns.x != region[half]) scores[2 * half] += w.apart;
-                if (columns.y != region[half]) scores[2 * half + 1] += w.apart;
-            }
+        for (int half = 0; half < 2; half++) {
+            if (columns.x != region[half]) scores[2 * half] += w.apart;
+            if (columns.y != region[half]) scores[2 * half + 1] += w.apart;
         }
     }
 };
@@ -207,9 +202,7 @@ extern "C" __global__ void __launch_bounds__(ATTENTION_THREADS)
     __shared__ __align__(8) int apart[STEP];
     u32 window = blockIdx.x, warps = blockDim.x / 32, stride = w.heads * HEAD;
     u32 first_row = (blockIdx.z * warps + threadIdx.x / 32) * 16;
-    ScoreRows rows;
-    rows.of_window(regions, w, window);
-    rows.of_rows(bias, w, first_row);
+    ScoreRows rows(regions, bias, w, window, first_row);
     Pair<T> queries[WIDTH][2];
     fragments(queries, qkv + part_of(w, window, 0), 3 * stride, first_row, w.n);
     float sums[WIDTH][4] = {}, top[2] = {-INFINITE, -INFINITE}, total[2] = {0, 0};
@@ -217,8 +210,7 @@ extern "C" __global__ void __launch_bounds__(ATTENTION_THREADS)
         __syncthreads();
         stage(keys, qkv + part_of(w, window, 1), 3 * stride, first, w.n);
         stage(values, qkv + part_of(w, window, 2), 3 * stride, first, w.n);
-        rows.stage_regions(apart, w, first);
-        __syncthreads();
+        int mixed = __syncthreads_or(rows.stage_regions(apart, w, first));
         if (first_row >= w.n) continue;
         u32 columns = w.n - first;
         float p[TILES][4], largest[2] = {top[0], top[1]};
@@ -227,7 +219,7 @@ extern "C" __global__ void __launch_bounds__(ATTENTION_THREADS)
             if (8 * tile < columns) {
                 rows.start(p[tile], first + 8 * tile);
                 add_products(p[tile], queries, keys + 8 * tile * PITCH);
-                rows.separate(p[tile], apart + 8 * tile, w);
+                if (mixed) rows.separate(p[tile], apart + 8 * tile, w);
 #pragma unroll
                 for (int i = 0; i < 4; i++) largest[i / 2] = fmaxf(largest[i / 2], p[tile][i]);
             }
@@ -301,9 +293,7 @@ extern "C" __global__ void __launch_bounds__(ATTENTION_THREADS)
     __shared__ __align__(8) int apart[STEP];
     u32 window = blockIdx.x, warps = blockDim.x / 32, stride = w.heads * HEAD;
     u32 first_row = (blockIdx.z * warps + threadIdx.x / 32) * 16;
-    ScoreRows rows;
-    rows.of_window(regions, w, window);
-    rows.of_rows(bias, w, first_row);
+    ScoreRows rows(regions, bias, w, window, first_row);
     Pair<T> queries[WIDTH][2], upstream[WIDTH][2];
     fragments(queries, qkv + part_of(w, window, 0), 3 * stride, first_row, w.n);
     fragments(upstream, gradient + output_of(w, window), stride, first_row, w.n);
@@ -331,8 +321,7 @@ extern "C" __global__ void __launch_bounds__(ATTENTION_THREADS)
         __syncthreads();
         stage(keys, qkv + part_of(w, window, 1), 3 * stride, first, w.n);
         stage(values, qkv + part_of(w, window, 2), 3 * stride, first, w.n);
-        rows.stage_regions(apart, w, first);
-        __syncthreads();
+        int mixed = __syncthreads_or(rows.stage_regions(apart, w, first));
         if (first_row >= w.n) continue;
         u32 columns = w.n - first;
 #pragma unroll
@@ -341,7 +330,7 @@ extern "C" __global__ void __launch_bounds__(ATTENTION_THREADS)
                 float scores[4], slopes[4] = {};
                 rows.start(scores, first + 8 * tile);
                 add_products(scores, queries, keys + 8 * tile * PITCH);
-                rows.separate(scores, apart + 8 * tile, w);
+                if (mixed) rows.separate(scores, apart + 8 * tile, w);
                 add_products(slopes, upstream, values + 8 * tile * PITCH);
                 numbers.slopes(scores, slopes, w);
                 add_weighted(sums, slopes, keys + 8 * tile * PITCH);
@@ -361,9 +350,7 @@ extern "C" __global__ void __launch_bounds__(ATTENTION_THREADS)
     __shared__ __align__(8) float shifts[STEP], products[STEP];
     u32 window = blockIdx.x, warps = blockDim.x / 32, stride = w.heads * HEAD, pair = threadIdx.x % 4 * 2;
     u32 first_row = (blockIdx.z * warps + threadIdx.x / 32) * 16;
-    ScoreRows rows;
-    rows.of_window(regions, w, window);
-    rows.of_rows(bias, w, first_row);
+    ScoreRows rows(regions, bias, w, window, first_row);
     Pair<T> keys[WIDTH][2], values[WIDTH][2];
     fragments(keys, qkv + part_of(w, window, 1), 3 * stride, first_row, w.n);
     fragments(values, qkv + part_of(w, window, 2), 3 * stride, first_row, w.n);
@@ -372,14 +359,14 @@ extern "C" __global__ void __launch_bounds__(ATTENTION_THREADS)
         __syncthreads();
         stage(queries, qkv + part_of(w, window, 0), 3 * stride, first, w.n);
         stage(upstream, gradient + output_of(w, window), stride, first, w.n);
-        rows.stage_regions(apart, w, first);
+        int differ = rows.stage_regions(apart, w, first);
         for (u32 i = threadIdx.x; i < STEP; i += blockDim.x) {
             bool inside = first + i < w.n;
             u64 at = rows_of(w, window) + first + i;
             shifts[i] = inside ? -log_sums[at] * LOG2_E : 0.0f;
             products[i] = inside ? along[at] : 0.0f;
         }
-        __syncthreads();
+        int mixed = __syncthreads_or(differ);
         if (first_row >= w.n) continue;
         u32 columns = w.n - first;
 #pragma unroll
@@ -388,7 +375,7 @@ extern "C" __global__ void __launch_bounds__(ATTENTION_THREADS)
                 float p[4], slopes[4] = {};
                 rows.start(p, first + 8 * tile);
                 add_products(p, keys, queries + 8 * tile * PITCH);
-                rows.separate(p, apart + 8 * tile, w);
+                if (mixed) rows.separate(p, apart + 8 * tile, w);
                 add_products(slopes, values, upstream + 8 * tile * PITCH);
                 float2 shift = *reinterpret_cast<const float2*>(shifts + 8 * tile + pair);
                 float2 product = *reinterpret_cast<const float2*>(products + 8 * tile + pair);
@@ -420,19 +407,17 @@ extern "C" __global__ void __launch_bounds__(128)
     float sums[TILES][4] = {};
     u32 end = min((blockIdx.z + 1) * share, windows);
     for (u32 window = blockIdx.z * share; window < end; window++) {
-        ScoreRows rows;
-        // Also waits until all have read shared memory.
-        rows.of_window(regions, w, window);
+        __syncthreads();
         stage(keys, qkv + part_of(w, window, 1), 3 * stride, first, w.n);
         stage(values, qkv + part_of(w, window, 2), 3 * stride, first, w.n);
-        rows.stage_regions(apart, w, first);
-        rows.of_rows(bias, w, first_row);
+        ScoreRows rows(regions, bias, w, window, first_row);
+        int differ = rows.stage_regions(apart, w, first);
         Pair<T> queries[WIDTH][2], upstream[WIDTH][2];
         fragments(queries, qkv + part_of(w, window, 0), 3 * stride, first_row, w.n);
         fragments(upstream, gradient + output_of(w, window), stride, first_row, w.n);
         RowNumbers numbers;
         numbers.load_rows(log_sums, along, w, window, first_row);
-        __syncthreads();
+        int mixed = __syncthreads_or(differ);
         if (first_row >= w.n) continue;
 #pragma unroll
         for (int tile = 0; tile < TILES; tile++) {
@@ -440,7 +425,7 @@ extern "C" __global__ void __launch_bounds__(128)
                 float scores[4], slopes[4] = {};
                 rows.start(scores, first + 8 * tile);
                 add_products(scores, queries, keys + 8 * tile * PITCH);
-                rows.separate(scores, apart + 8 * tile, w);
+                if (mixed) rows.separate(scores, apart + 8 * tile, w);
                 add_products(slopes, upstream, values + 8 * tile * PITCH);
                 numbers.slopes(scores, slopes, w);
 #pragma unroll
