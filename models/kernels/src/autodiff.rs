@@ -1,6 +1,8 @@
 //! Operations with gradients.
 
 mod backward;
+mod registration;
+mod transformer;
 
 use burn::backend::Autodiff;
 use burn::backend::autodiff::checkpoint::strategy::CheckpointStrategy;
@@ -15,6 +17,7 @@ use crate::differentiable_ops::DifferentiableOps;
 use crate::geometry::ConvGeometry;
 use crate::nonlinearity::Nonlinearity;
 use crate::results::{BatchNormalized, Normalized};
+use crate::row_gather::RowGather;
 use backward::{
     BatchNorm, Conv, ConvTranspose, ConvWithBias, DiceCe, DiceFocal, InstanceNorm, LeakyRelu,
     PlainInstanceNorm,
@@ -200,5 +203,32 @@ impl<B: BackendOps, C: CheckpointStrategy> DifferentiableOps for Autodiff<B, C> 
             }
             OpsKind::UnTracked(prep) => prep.finish(computed.loss),
         }
+    }
+
+    fn layer_window_attention(
+        qkv: FloatTensor<Self>,
+        bias: FloatTensor<Self>,
+        regions: Option<IntTensor<Self>>,
+    ) -> FloatTensor<Self> {
+        transformer::window_attention::<B, C>(qkv, bias, regions)
+    }
+
+    fn layer_layer_norm(
+        x: FloatTensor<Self>,
+        affine: Option<[FloatTensor<Self>; 2]>,
+        epsilon: f32,
+    ) -> FloatTensor<Self> {
+        transformer::layer_norm::<B, C>(x, affine, epsilon)
+    }
+
+    fn layer_gelu(x: FloatTensor<Self>) -> FloatTensor<Self> {
+        transformer::gelu::<B, C>(x)
+    }
+
+    fn layer_gather_rows(
+        x: FloatTensor<Self>,
+        gather: &RowGather<IntTensor<Self>>,
+    ) -> FloatTensor<Self> {
+        transformer::gather_rows::<B, C>(x, gather)
     }
 }

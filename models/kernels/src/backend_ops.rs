@@ -9,7 +9,10 @@ use crate::geometry::ConvGeometry;
 use crate::nonlinearity::Nonlinearity;
 use crate::optimizer::{AdamWStep, Moments, SgdStep, Velocity};
 use crate::reference;
-use crate::results::{NormGradients, Normalized, Scalars, VoxelLoss};
+use crate::results::{
+    Attended, AttentionGradients, LayerNormGradients, NormGradients, Normalized, Scalars, VoxelLoss,
+};
+use crate::row_gather::RowGather;
 
 /// The operations of training on a backend without autodiff, with their gradients.
 ///
@@ -214,6 +217,79 @@ pub trait BackendOps: Backend {
         gradient: FloatTensor<Self>,
     ) -> FloatTensor<Self> {
         reference::dice_focal_gradient::<Self>(logits, classes, sums, gradient)
+    }
+
+    /// Attention within windows.
+    ///
+    /// **Shapes, definition**: see [`window_attention`](crate::window_attention()).
+    fn window_attention(
+        qkv: FloatTensor<Self>,
+        bias: FloatTensor<Self>,
+        regions: Option<IntTensor<Self>>,
+    ) -> Attended<Self> {
+        reference::window_attention::<Self>(qkv, bias, regions)
+    }
+
+    /// Gradients of [`window_attention`](Self::window_attention), from its inputs and result.
+    fn window_attention_gradient(
+        qkv: FloatTensor<Self>,
+        bias: FloatTensor<Self>,
+        regions: Option<IntTensor<Self>>,
+        attended: Attended<Self>,
+        gradient: FloatTensor<Self>,
+    ) -> AttentionGradients<Self> {
+        reference::window_attention_gradient::<Self>(qkv, bias, regions, attended, gradient)
+    }
+
+    /// Normalizes the last axis, then scales and shifts it by weight and bias, where given.
+    ///
+    /// **Shapes**: `x` `[.., C]`, `affine` `[C]` each.
+    ///
+    /// **Definition**: see [`layer_norm`](crate::layer_norm()).
+    fn layer_norm(
+        x: FloatTensor<Self>,
+        affine: Option<[FloatTensor<Self>; 2]>,
+        epsilon: f32,
+    ) -> FloatTensor<Self> {
+        reference::layer_norm::<Self>(x, affine, epsilon)
+    }
+
+    /// Gradients of [`layer_norm`](Self::layer_norm) with respect to its input, and to weight and bias where `weight` is
+    /// given; from the input alone.
+    fn layer_norm_gradient(
+        x: FloatTensor<Self>,
+        weight: Option<FloatTensor<Self>>,
+        gradient: FloatTensor<Self>,
+        epsilon: f32,
+    ) -> LayerNormGradients<Self> {
+        reference::layer_norm_gradient::<Self>(x, weight, gradient, epsilon)
+    }
+
+    /// `x / 2 (1 + erf(x / √2))`.
+    fn gelu(x: FloatTensor<Self>) -> FloatTensor<Self> {
+        reference::gelu::<Self>(x)
+    }
+
+    /// Gradient of [`gelu`](Self::gelu), from its input.
+    fn gelu_gradient(x: FloatTensor<Self>, gradient: FloatTensor<Self>) -> FloatTensor<Self> {
+        reference::gelu_gradient::<Self>(x, gradient)
+    }
+
+    /// The rows at constant indices.
+    ///
+    /// **Shapes**: `x` `[N, rows, C]` → `[N, outputs, C]`.
+    fn gather_rows(x: FloatTensor<Self>, gather: &RowGather<IntTensor<Self>>) -> FloatTensor<Self> {
+        reference::gather_rows::<Self>(x, gather)
+    }
+
+    /// Gradient of [`gather_rows`](Self::gather_rows): of each row the sum over its readers, in their order.
+    ///
+    /// **Shapes**: `gradient` `[N, outputs, C]` → `[N, rows, C]`.
+    fn gather_rows_gradient(
+        gradient: FloatTensor<Self>,
+        gather: &RowGather<IntTensor<Self>>,
+    ) -> FloatTensor<Self> {
+        reference::gather_rows_gradient::<Self>(gradient, gather)
     }
 
     /// Sum of squares over all tensors, `[1]`, `f32`; not finite if any value is not.

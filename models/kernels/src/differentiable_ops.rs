@@ -8,11 +8,12 @@ use crate::batch_norm::BatchNormSettings;
 use crate::geometry::ConvGeometry;
 use crate::nonlinearity::Nonlinearity;
 use crate::results::BatchNormalized;
+use crate::row_gather::RowGather;
 
 /// The operations of networks on any backend; an autodiff backend records their gradients.
 ///
 /// Called through the functions of this crate: [`conv`], [`conv_transpose`], [`instance_norm`], [`batch_norm`],
-/// [`leaky_relu`], [`add_leaky_relu`], [`dice_ce`], [`dice_focal`].
+/// [`leaky_relu`], [`add_leaky_relu`], [`dice_ce`], [`dice_focal`], and those of transformers.
 pub trait DifferentiableOps: Backend {
     /// See [`conv`].
     fn layer_conv(
@@ -60,6 +61,29 @@ pub trait DifferentiableOps: Backend {
 
     /// See [`dice_focal`].
     fn layer_dice_focal(logits: FloatTensor<Self>, classes: IntTensor<Self>) -> FloatTensor<Self>;
+
+    /// See [`window_attention`](crate::window_attention).
+    fn layer_window_attention(
+        qkv: FloatTensor<Self>,
+        bias: FloatTensor<Self>,
+        regions: Option<IntTensor<Self>>,
+    ) -> FloatTensor<Self>;
+
+    /// See [`layer_norm`](crate::layer_norm); of any rank, with weight and bias.
+    fn layer_layer_norm(
+        x: FloatTensor<Self>,
+        affine: Option<[FloatTensor<Self>; 2]>,
+        epsilon: f32,
+    ) -> FloatTensor<Self>;
+
+    /// See [`gelu`](crate::gelu).
+    fn layer_gelu(x: FloatTensor<Self>) -> FloatTensor<Self>;
+
+    /// See [`gather_rows`](crate::gather_rows).
+    fn layer_gather_rows(
+        x: FloatTensor<Self>,
+        gather: &RowGather<IntTensor<Self>>,
+    ) -> FloatTensor<Self>;
 }
 
 /// Convolution plus bias.

@@ -18,6 +18,8 @@ mod optimizer;
 mod reduction;
 mod reference;
 mod results;
+mod row_gather;
+mod transformer;
 mod weighted;
 mod without_gradients;
 
@@ -39,5 +41,10 @@ pub use nonlinearity::Nonlinearity;
 pub use optimizer::{AdamWStep, Moments, SgdStep, Velocity};
 pub use reduction::Reduction;
 pub use reference::downsample;
-pub use results::{BatchNormalized, NormGradients, Normalized, Scalars, VoxelLoss};
+pub use results::{
+    Attended, AttentionGradients, BatchNormalized, LayerNormGradients, NormGradients, Normalized,
+    Scalars, VoxelLoss,
+};
+pub use row_gather::RowGather;
+pub use transformer::{gather_rows, gelu, layer_norm, window_attention};
 pub use weighted::weighted_dice_ce;

@@ -33,6 +33,33 @@ pub struct NormGradients<B: Backend> {
     pub affine: Option<[FloatTensor<B>; 2]>,
 }
 
+/// Result of an attention, with what its gradient needs.
+#[derive(Debug, Clone)]
+pub struct Attended<B: Backend> {
+    /// `[N · W, n, C]`.
+    pub output: FloatTensor<B>,
+    /// Logarithm of the sum of exponentials of each query's scores, `[N · W, heads, n]`, `f32`.
+    pub log_sums: FloatTensor<B>,
+}
+
+/// Gradients of an attention.
+#[derive(Debug, Clone)]
+pub struct AttentionGradients<B: Backend> {
+    /// With respect to queries, keys and values, `[N · W, n, 3 C]`.
+    pub qkv: FloatTensor<B>,
+    /// With respect to the bias: sums over all windows, `[heads, n, n]`, `f32`.
+    pub bias: FloatTensor<B>,
+}
+
+/// Gradients of a layer normalization.
+#[derive(Debug, Clone)]
+pub struct LayerNormGradients<B: Backend> {
+    /// With respect to the input, of its shape.
+    pub input: FloatTensor<B>,
+    /// With respect to weight and bias, `[C]` each, `f32`; only where it has them.
+    pub affine: Option<[FloatTensor<B>; 2]>,
+}
+
 /// A Dice loss with a loss by voxel, with what its gradient needs.
 #[derive(Debug, Clone)]
 pub struct VoxelLoss<B: Backend> {

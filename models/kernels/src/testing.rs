@@ -13,12 +13,16 @@ mod convolution;
 mod loss;
 mod normalization;
 mod optimizer;
+mod transformer;
 
 pub use batch_norm::check_batch_norm;
 pub use convolution::{check_convolutions, check_permuted_convolution};
 pub use loss::{check_dice_ce, check_dice_focal};
 pub use normalization::{check_instance_norm, check_leaky_relu};
 pub use optimizer::{check_adamw, check_sgd, check_squared_norm};
+pub use transformer::{
+    AttentionCase, check_gather_rows, check_gelu, check_layer_norm, check_window_attention,
+};
 
 /// A nonlinearity of each kind.
 pub const NONLINEARITIES: [Nonlinearity; 3] = [

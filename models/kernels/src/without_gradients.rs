@@ -71,6 +71,35 @@ macro_rules! without_gradients {
             ) -> burn::tensor::ops::FloatTensor<Self> {
                 <Self as $crate::BackendOps>::dice_focal(logits, classes).loss
             }
+
+            fn layer_window_attention(
+                qkv: burn::tensor::ops::FloatTensor<Self>,
+                bias: burn::tensor::ops::FloatTensor<Self>,
+                regions: Option<burn::tensor::ops::IntTensor<Self>>,
+            ) -> burn::tensor::ops::FloatTensor<Self> {
+                <Self as $crate::BackendOps>::window_attention(qkv, bias, regions).output
+            }
+
+            fn layer_layer_norm(
+                x: burn::tensor::ops::FloatTensor<Self>,
+                affine: Option<[burn::tensor::ops::FloatTensor<Self>; 2]>,
+                epsilon: f32,
+            ) -> burn::tensor::ops::FloatTensor<Self> {
+                <Self as $crate::BackendOps>::layer_norm(x, affine, epsilon)
+            }
+
+            fn layer_gelu(
+                x: burn::tensor::ops::FloatTensor<Self>,
+            ) -> burn::tensor::ops::FloatTensor<Self> {
+                <Self as $crate::BackendOps>::gelu(x)
+            }
+
+            fn layer_gather_rows(
+                x: burn::tensor::ops::FloatTensor<Self>,
+                gather: &$crate::RowGather<burn::tensor::ops::IntTensor<Self>>,
+            ) -> burn::tensor::ops::FloatTensor<Self> {
+                <Self as $crate::BackendOps>::gather_rows(x, gather)
+            }
         }
     };
 }

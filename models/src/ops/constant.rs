@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use burn::tensor::TensorData;
 use burn::tensor::backend::Backend;
 use burn::tensor::ops::{FloatTensor, IntTensor};
+use vesal_kernels::RowGather;
 
 use super::shape::Shape;
 
@@ -95,12 +96,25 @@ impl Indices {
         Arc::as_ptr(&self.0) as usize
     }
 
+    /// As numbers of 32 bits, which kernels read.
     pub(super) fn on<B: Backend>(&self, device: &B::Device) -> IntTensor<B> {
         self.0.devices.find(device, || {
-            let values: Vec<i64> = self.values().iter().map(|&index| index as i64).collect();
+            let values: Vec<i32> = self.values().iter().map(|&index| index as i32).collect();
             let data = TensorData::new(values, self.0.shape.sizes().to_vec());
             B::int_from_data(data, device)
         })
+    }
+
+    /// Prepared to gather from this many rows.
+    pub(super) fn of_rows<B: Backend>(
+        &self,
+        rows: usize,
+        device: &B::Device,
+    ) -> RowGather<IntTensor<B>> {
+        let place = (device.clone(), rows);
+        self.0
+            .devices
+            .find(&place, || RowGather::new::<B>(self.values(), rows, device))
     }
 }
 
@@ -122,7 +136,7 @@ impl fmt::Debug for Indices {
     }
 }
 
-/// Copies on devices, each a pair of a device and a tensor of its backend.
+/// Copies on devices, each a pair of a device and a tensor of its backend, or of what else a copy depends on.
 #[derive(Default)]
 struct Devices(Mutex<Vec<Box<dyn Any + Send + Sync>>>);
 

@@ -14,6 +14,7 @@ use super::convolution::{conv_shape, conv_transpose_shape};
 use super::network_ops::NetworkOps;
 use super::shape::Shape;
 use super::value::{CHANNELS_LAST, EagerValue, multiply_axis, primitive, same_type, tensor};
+use super::window_attention::WindowAttention;
 use crate::blocks::{BatchNorm, InstanceNorm, LayerNorm, Linear};
 
 /// Computes immediately with the kernels of a backend.
@@ -129,7 +130,7 @@ impl<B: DifferentiableOps> NetworkOps<B> for Eager<B> {
     }
 
     fn gelu(&mut self, x: EagerValue<B>) -> EagerValue<B> {
-        x.each(B::gelu)
+        x.each(B::layer_gelu)
     }
 
     fn add(&mut self, a: EagerValue<B>, b: EagerValue<B>) -> EagerValue<B> {
@@ -178,13 +179,41 @@ impl<B: DifferentiableOps> NetworkOps<B> for Eager<B> {
     fn layer_norm(&mut self, layer: &LayerNorm<B>, x: EagerValue<B>) -> EagerValue<B> {
         let last = x.shape.rank() - 1;
         x.shape.normalized(last, layer.channels);
-        let weight = match &layer.weight {
-            Some(weight) => primitive(weight.val()),
-            None => B::float_ones([layer.channels].into(), &self.device, DType::F32.into()),
-        };
-        let bias = layer.bias.as_ref().map(|bias| primitive(bias.val()));
+        let [weight, bias] = [&layer.weight, &layer.bias].map(|own| own.as_ref().map(Param::val));
         let x = x.last_in_place();
-        x.in_single(|x| B::layer_norm(x, weight, bias, layer.epsilon))
+        let sizes = x.tensor.shape();
+        let rows = sizes.num_elements() / layer.channels;
+        let flat = B::float_reshape(x.tensor.clone(), [1, rows, layer.channels].into());
+        let y = vesal_kernels::layer_norm(tensor(flat), weight, bias, layer.epsilon as f32);
+        let y = B::float_reshape(primitive(y), sizes);
+        let shape = x.shape.clone();
+        x.with(y, shape)
+    }
+
+    fn window_attention(&mut self, attention: WindowAttention<EagerValue<B>>) -> EagerValue<B> {
+        let WindowAttention {
+            qkv,
+            bias,
+            regions,
+            heads,
+        } = attention;
+        let sizes = qkv.shape.sizes();
+        let (windows, tokens, channels) = (sizes[0], sizes[1], sizes[2] / 3);
+        assert!(
+            bias.shape.sizes() == [heads, tokens, tokens] && channels % heads == 0,
+            "a bias {} does not fit {heads} heads of {}",
+            bias.shape,
+            qkv.shape
+        );
+        let shape = Shape::batched([windows, tokens, channels]);
+        let regions = regions.map(|regions| {
+            let ids = regions.ids().on::<B>(&self.device);
+            let count = ids.shape().num_elements() / tokens;
+            Tensor::from_primitive(B::int_reshape(ids, [count, tokens].into()))
+        });
+        let bias = bias.cast(DType::F32).into_tensor();
+        let y = vesal_kernels::window_attention(qkv.into_tensor(), bias, regions);
+        EagerValue::in_order(primitive(y), shape)
     }
 
     fn reshape(&mut self, x: EagerValue<B>, shape: &Shape) -> EagerValue<B> {
@@ -209,9 +238,15 @@ impl<B: DifferentiableOps> NetworkOps<B> for Eager<B> {
 
     fn gather(&mut self, x: EagerValue<B>, axis: usize, indices: &Indices) -> EagerValue<B> {
         let shape = x.shape.gathered(axis, indices.values());
-        let indices = indices.on::<B>(&self.device);
-        let y = B::float_select(x.tensor.clone(), x.place(axis), indices);
-        x.with(y, shape)
+        let place = x.place(axis);
+        let mut sizes = x.tensor.shape().to_vec();
+        let before: usize = sizes[..place].iter().product();
+        let after: usize = sizes[place + 1..].iter().product();
+        let rows = std::mem::replace(&mut sizes[place], indices.values().len());
+        let flat = B::float_reshape(x.tensor.clone(), [before, rows, after].into());
+        let gather = indices.of_rows::<B>(rows, &self.device);
+        let y = vesal_kernels::gather_rows(tensor(flat), &gather);
+        x.with(B::float_reshape(primitive(y), sizes.into()), shape)
     }
 
     fn slice(

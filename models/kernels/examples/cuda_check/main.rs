@@ -5,6 +5,7 @@ mod leaky_relu;
 mod losses;
 mod optimizers;
 mod timing;
+mod transformer;
 mod truth;
 
 use std::process::ExitCode;
@@ -292,6 +293,7 @@ fn main() -> ExitCode {
         checks.losses([1, 2, 3, 2, 1024], [2, 3, 2], dtype, Strides::Dense);
         checks.losses([1, 64, 64, 64, 3], [64; 3], dtype, Strides::Dense);
     }
+    checks.transformers();
     for case in conv_cases() {
         for dtype in types {
             for strides in all_strides {

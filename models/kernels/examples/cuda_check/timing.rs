@@ -5,7 +5,7 @@ use std::time::Instant;
 use burn::tensor::backend::Backend;
 use burn::tensor::{DType, FloatDType, Int, Shape, Tensor};
 use vesal_kernels::cuda::{Cuda, CudaDevice};
-use vesal_kernels::{AdamWStep, BackendOps, ConvGeometry, Moments, Nonlinearity};
+use vesal_kernels::{AdamWStep, BackendOps, ConvGeometry, Moments, Nonlinearity, RowGather};
 
 use super::primitive;
 
@@ -47,6 +47,74 @@ pub fn print(device: &CudaDevice) {
     println!();
     loss(device);
     optimizer(device);
+    println!("\nms: attention, its gradient");
+    for dtype in [DType::F16, DType::F32] {
+        for (windows, heads, n) in [(686, 3, 343), (128, 6, 343), (16, 12, 343), (2, 24, 216)] {
+            attention([windows, heads, n], dtype, device);
+        }
+    }
+    println!("\nms: layer norm, its gradient, GELU, its gradient, padded gather, its gradient");
+    for (tokens, channels) in [(48, 48), (24, 96), (12, 192), (6, 384)] {
+        rows(tokens, channels, device);
+    }
+}
+
+/// Of 16 channels per head.
+fn attention([windows, heads, n]: [usize; 3], dtype: DType, device: &CudaDevice) {
+    let cube = |shape: [usize; 3], dtype| {
+        let [a, b, c] = shape;
+        primitive(ramp([1, 1, a, b, c], dtype, device).reshape(shape))
+    };
+    let qkv = cube([windows, n, 48 * heads], dtype);
+    let bias = cube([heads, n, n], DType::F32);
+    let gradient = cube([windows, n, 16 * heads], dtype);
+    let forward = milliseconds(device, || {
+        Cuda::window_attention(qkv.clone(), bias.clone(), None);
+    });
+    let attended = Cuda::window_attention(qkv.clone(), bias.clone(), None);
+    let backward = milliseconds(device, || {
+        let kept = attended.clone();
+        Cuda::window_attention_gradient(qkv.clone(), bias.clone(), None, kept, gradient.clone());
+    });
+    println!(
+        "{windows} windows, {heads} heads, {n} tokens, {dtype:?}: {forward:.3}, {backward:.3}"
+    );
+}
+
+/// Of two cases of `tokens³`, in half precision.
+fn rows(tokens: usize, channels: usize, device: &CudaDevice) {
+    let count = tokens.pow(3);
+    let shape = [2, count, channels];
+    let x = primitive(ramp([2, 1, 1, count, channels], DType::F16, device).reshape(shape));
+    let one = primitive(Tensor::<Cuda, 1>::ones([channels], device));
+    let norm = milliseconds(device, || {
+        let affine = Some([one.clone(), one.clone()]);
+        <Cuda as BackendOps>::layer_norm(x.clone(), affine, 1e-5);
+    });
+    let norm_back = milliseconds(device, || {
+        Cuda::layer_norm_gradient(x.clone(), Some(one.clone()), x.clone(), 1e-5);
+    });
+    let gelu = milliseconds(device, || {
+        <Cuda as BackendOps>::gelu(x.clone());
+    });
+    let gelu_back = milliseconds(device, || {
+        Cuda::gelu_gradient(x.clone(), x.clone());
+    });
+    let padded = count + tokens.pow(2);
+    let indices: Vec<usize> = (0..padded)
+        .map(|i| (i * 7919 % padded).min(count - 1))
+        .collect();
+    let gather = RowGather::new::<Cuda>(&indices, count, device);
+    let gathering = milliseconds(device, || {
+        Cuda::gather_rows(x.clone(), &gather);
+    });
+    let y = Cuda::gather_rows(x.clone(), &gather);
+    let gathering_back = milliseconds(device, || {
+        Cuda::gather_rows_gradient(y.clone(), &gather);
+    });
+    println!(
+        "{shape:?}: {norm:.3}, {norm_back:.3}, {gelu:.3}, {gelu_back:.3}, {gathering:.3}, {gathering_back:.3}"
+    );
 }
 
 fn level(shape: [usize; 5], dtype: DType, device: &CudaDevice) {

@@ -5,24 +5,13 @@ use burn::backend::autodiff::checkpoint::base::Checkpointer;
 use burn::backend::autodiff::grads::Gradients;
 use burn::backend::autodiff::ops::{Backward, Ops};
 use burn::tensor::TensorMetadata;
-use burn::tensor::backend::Backend;
 use burn::tensor::ops::{FloatTensor, IntTensor};
 
+use super::registration::register;
 use crate::backend_ops::BackendOps;
 use crate::geometry::ConvGeometry;
 use crate::nonlinearity::Nonlinearity;
 use crate::results::NormGradients;
-
-/// Adds a gradient to a parent that is tracked.
-fn register<B: Backend>(
-    gradients: &mut Gradients,
-    parent: Option<NodeId>,
-    compute: impl FnOnce() -> FloatTensor<B>,
-) {
-    if let Some(parent) = parent {
-        gradients.register::<B>(parent, compute());
-    }
-}
 
 /// Spatial shape of channels-last activations.
 fn space<T: TensorMetadata>(activations: &T) -> [usize; 3] {

@@ -28,6 +28,15 @@ pub fn tensor<const D: usize>(values: Vec<f32>, shape: [usize; D]) -> FlexTensor
     )
 }
 
+/// A row-major tensor of the values in the shape of another.
+pub fn like(values: Vec<f32>, other: &FlexTensor) -> FlexTensor {
+    FlexTensor::new(
+        Bytes::from_elems(values),
+        Layout::contiguous(other.shape()),
+        DType::F32,
+    )
+}
+
 pub fn zeros(count: usize) -> Vec<f32> {
     vec![0.0; count]
 }

@@ -1,5 +1,7 @@
 //! Kernels for the processor, in `f32`; other types use the reference.
 
+mod attention;
+mod attention_head;
 #[cfg(target_arch = "x86_64")]
 mod avx2;
 mod batch_norm;
@@ -13,11 +15,14 @@ mod focal;
 mod gather;
 mod labels;
 mod lanes;
+mod layer_norm;
 mod leaky_relu;
 mod norm;
 mod norm_gradient;
 mod optimizer;
 mod packing;
+mod row_gather;
+mod row_products;
 mod sgd;
 mod softmax;
 mod tile;
@@ -35,7 +40,10 @@ use crate::geometry::ConvGeometry;
 use crate::nonlinearity::Nonlinearity;
 use crate::optimizer::{AdamWStep, Moments, SgdStep, Velocity};
 use crate::reference;
-use crate::results::{NormGradients, Normalized, VoxelLoss};
+use crate::results::{
+    Attended, AttentionGradients, LayerNormGradients, NormGradients, Normalized, VoxelLoss,
+};
+use crate::row_gather::RowGather;
 use crate::without_gradients::without_gradients;
 use focal::Focal;
 use voxel_term::CrossEntropy;
@@ -198,6 +206,92 @@ impl BackendOps for Flex {
         match dense::single([&logits, &sums, &gradient]) && !dense::empty(&logits) {
             true => dice::gradient::<Focal>(logits, classes, sums, gradient),
             false => reference::dice_focal_gradient::<Self>(logits, classes, sums, gradient),
+        }
+    }
+
+    fn window_attention(
+        qkv: FlexTensor,
+        bias: FlexTensor,
+        regions: Option<FlexTensor>,
+    ) -> Attended<Self> {
+        let known = attention::Regions::new(regions.as_ref()).filter(|_| {
+            dense::single([&qkv, &bias]) && attention::fits(&qkv, &bias, regions.as_ref())
+        });
+        match known {
+            Some(regions) => attention::window_attention(qkv, bias, &regions),
+            None => reference::window_attention::<Self>(qkv, bias, regions),
+        }
+    }
+
+    fn window_attention_gradient(
+        qkv: FlexTensor,
+        bias: FlexTensor,
+        regions: Option<FlexTensor>,
+        attended: Attended<Self>,
+        gradient: FlexTensor,
+    ) -> AttentionGradients<Self> {
+        let known = attention::Regions::new(regions.as_ref()).filter(|_| {
+            dense::single([&qkv, &bias, &attended.output, &attended.log_sums, &gradient])
+                && attention::fits(&qkv, &bias, regions.as_ref())
+        });
+        match known {
+            Some(known) => {
+                attention::window_attention_gradient(qkv, bias, &known, attended, gradient)
+            }
+            None => {
+                reference::window_attention_gradient::<Self>(qkv, bias, regions, attended, gradient)
+            }
+        }
+    }
+
+    fn layer_norm(x: FlexTensor, affine: Option<[FlexTensor; 2]>, epsilon: f32) -> FlexTensor {
+        let tensors = affine.iter().flatten().chain([&x]);
+        match dense::single(tensors) && !dense::empty(&x) {
+            true => layer_norm::layer_norm(x, affine, epsilon),
+            false => reference::layer_norm::<Self>(x, affine, epsilon),
+        }
+    }
+
+    fn layer_norm_gradient(
+        x: FlexTensor,
+        weight: Option<FlexTensor>,
+        gradient: FlexTensor,
+        epsilon: f32,
+    ) -> LayerNormGradients<Self> {
+        let tensors = weight.iter().chain([&x, &gradient]);
+        let compute = match dense::single(tensors) && !dense::empty(&x) {
+            true => layer_norm::layer_norm_gradient,
+            false => reference::layer_norm_gradient::<Self>,
+        };
+        compute(x, weight, gradient, epsilon)
+    }
+
+    fn gelu(x: FlexTensor) -> FlexTensor {
+        match dense::single([&x]) {
+            true => layer_norm::gelu(x),
+            false => reference::gelu::<Self>(x),
+        }
+    }
+
+    fn gelu_gradient(x: FlexTensor, gradient: FlexTensor) -> FlexTensor {
+        match dense::single([&x, &gradient]) {
+            true => layer_norm::gelu_gradient(x, gradient),
+            false => reference::gelu_gradient::<Self>(x, gradient),
+        }
+    }
+
+    fn gather_rows(x: FlexTensor, gather: &RowGather<FlexTensor>) -> FlexTensor {
+        match dense::single([&x]) && !dense::empty(&x) && row_gather::is_known(gather) {
+            true => row_gather::gather_rows(x, gather),
+            false => reference::gather_rows::<Self>(x, gather),
+        }
+    }
+
+    fn gather_rows_gradient(gradient: FlexTensor, gather: &RowGather<FlexTensor>) -> FlexTensor {
+        match dense::single([&gradient]) && !dense::empty(&gradient) && row_gather::is_known(gather)
+        {
+            true => row_gather::gather_rows_gradient(gradient, gather),
+            false => reference::gather_rows_gradient::<Self>(gradient, gather),
         }
     }
 

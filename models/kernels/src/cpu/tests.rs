@@ -1,4 +1,5 @@
 mod batch_norm;
+mod transformer;
 
 use burn::backend::Autodiff;
 use burn::tensor::{Int, Tensor, TensorData};

@@ -16,7 +16,7 @@ use super::context_events::{ContextEvent, context_events};
 use super::cudnn::Cudnn;
 use super::error::CudaError;
 use super::pages::Pages;
-use super::program;
+use super::program::{self, Program};
 
 /// Alignment of scratch memory, in bytes.
 const ALIGNMENT: usize = 512;
@@ -49,8 +49,10 @@ pub struct Gpu {
     events: [CUevent; 2],
     record_context: ContextEvent,
     hold_context: ContextEvent,
-    module: CUmodule,
-    functions: HashMap<String, CUfunction>,
+    /// As in `90`.
+    architecture: i32,
+    modules: HashMap<Program, CUmodule>,
+    functions: HashMap<(Program, String), CUfunction>,
     scratch: u64,
     scratch_bytes: usize,
     cudnn: Option<Cudnn>,
@@ -68,7 +70,7 @@ impl Gpu {
         };
         let [record_context, hold_context] = context_events()?;
         let device = driver::device::get(i32::try_from(index).unwrap_or(i32::MAX))?;
-        // SAFETY: the device exists; the primary context is never released; the image is a whole one.
+        // SAFETY: the device exists; the primary context is never released.
         unsafe {
             let context = match driver::ctx::get_current()? {
                 Some(context) => context,
@@ -79,7 +81,7 @@ impl Gpu {
                 }
             };
             let attribute = |which| driver::device::get_attribute(device, which);
-            let image = program::compile(attribute(MAJOR)? * 10 + attribute(MINOR)?)?;
+            let architecture = attribute(MAJOR)? * 10 + attribute(MINOR)?;
             let event = || driver::event::create(CUevent_flags::CU_EVENT_DISABLE_TIMING);
             Ok(Self {
                 context,
@@ -87,7 +89,8 @@ impl Gpu {
                 events: [event()?, event()?],
                 record_context,
                 hold_context,
-                module: driver::module::load_data(image.as_ptr().cast())?,
+                architecture,
+                modules: HashMap::new(),
                 functions: HashMap::new(),
                 scratch: 0,
                 scratch_bytes: 0,
@@ -153,12 +156,32 @@ impl Gpu {
         self.scratch_bytes
     }
 
-    /// Launches one of our kernels.
+    /// A kernel, compiled at the first use of its program.
+    fn function(&mut self, program: Program, kernel: &str) -> Result<CUfunction, CudaError> {
+        let key = (program, kernel.to_owned());
+        if let Some(function) = self.functions.get(&key) {
+            return Ok(*function);
+        }
+        let module = match self.modules.entry(program) {
+            Entry::Occupied(known) => *known.get(),
+            Entry::Vacant(new) => {
+                let image = program::compile(program, self.architecture)?;
+                // SAFETY: the image is a whole one.
+                *new.insert(unsafe { driver::module::load_data(image.as_ptr().cast())? })
+            }
+        };
+        let name = CString::new(kernel).expect("a name without zeros");
+        // SAFETY: the module is loaded and never unloaded.
+        let function = unsafe { driver::module::get_function(module, name)? };
+        self.functions.insert(key, function);
+        Ok(function)
+    }
+
+    /// Launches a kernel of [`Program::Volumes`].
     ///
     /// # Safety
     ///
-    /// The arguments must point to values of the types of the kernel's parameters, and the kernel must stay inside the
-    /// memory that they name.
+    /// As of [`launch_of`](Self::launch_of).
     pub unsafe fn launch(
         &mut self,
         kernel: &str,
@@ -167,16 +190,27 @@ impl Gpu {
         shared_bytes: u32,
         arguments: &mut [*mut c_void],
     ) -> Result<(), CudaError> {
-        let function = match self.functions.get(kernel) {
-            Some(function) => *function,
-            None => {
-                let name = CString::new(kernel).expect("a name without zeros");
-                // SAFETY: the module is loaded and never unloaded.
-                let function = unsafe { driver::module::get_function(self.module, name)? };
-                self.functions.insert(kernel.to_owned(), function);
-                function
-            }
-        };
+        let program = Program::Volumes;
+        // SAFETY: guaranteed by the caller.
+        unsafe { self.launch_of(program, kernel, grid, threads, shared_bytes, arguments) }
+    }
+
+    /// Launches a kernel of a program.
+    ///
+    /// # Safety
+    ///
+    /// The arguments must point to values of the types of the kernel's parameters, and the kernel must stay inside the
+    /// memory that they name.
+    pub unsafe fn launch_of(
+        &mut self,
+        program: Program,
+        kernel: &str,
+        grid: [u32; 3],
+        threads: u32,
+        shared_bytes: u32,
+        arguments: &mut [*mut c_void],
+    ) -> Result<(), CudaError> {
+        let function = self.function(program, kernel)?;
         let [x, y, z] = grid;
         // SAFETY: guaranteed by the caller.
         unsafe {

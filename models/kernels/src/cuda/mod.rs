@@ -4,6 +4,7 @@
 //! stream; this and CubeCL's streams wait for each other on the GPU, and the host never waits.
 
 mod argument;
+mod attention;
 mod backend;
 mod batch_norm;
 mod communicator;
@@ -11,8 +12,10 @@ mod context_events;
 mod convolution;
 mod cudnn;
 mod error;
+mod gather;
 mod gpu;
 mod labeled;
+mod layer_norm;
 mod leaky_relu;
 mod limits;
 mod loss;
@@ -36,7 +39,10 @@ use crate::batch_norm::BatchNormSettings;
 use crate::geometry::ConvGeometry;
 use crate::nonlinearity::Nonlinearity;
 use crate::optimizer::{AdamWStep, Moments, SgdStep, Velocity};
-use crate::results::{NormGradients, Normalized, Scalars, VoxelLoss};
+use crate::results::{
+    Attended, AttentionGradients, LayerNormGradients, NormGradients, Normalized, Scalars, VoxelLoss,
+};
+use crate::row_gather::RowGather;
 use crate::without_gradients::without_gradients;
 use backend::CudaTensor;
 
@@ -151,6 +157,53 @@ impl BackendOps for Cuda {
         gradient: CudaTensor,
     ) -> CudaTensor {
         loss::dice_focal_gradient(logits, classes, sums, gradient)
+    }
+
+    fn window_attention(
+        qkv: CudaTensor,
+        bias: CudaTensor,
+        regions: Option<CudaTensor>,
+    ) -> Attended<Self> {
+        attention::window_attention(qkv, bias, regions)
+    }
+
+    fn window_attention_gradient(
+        qkv: CudaTensor,
+        bias: CudaTensor,
+        regions: Option<CudaTensor>,
+        attended: Attended<Self>,
+        gradient: CudaTensor,
+    ) -> AttentionGradients<Self> {
+        attention::window_attention_gradient(qkv, bias, regions, attended, gradient)
+    }
+
+    fn layer_norm(x: CudaTensor, affine: Option<[CudaTensor; 2]>, epsilon: f32) -> CudaTensor {
+        layer_norm::layer_norm(x, affine, epsilon)
+    }
+
+    fn layer_norm_gradient(
+        x: CudaTensor,
+        weight: Option<CudaTensor>,
+        gradient: CudaTensor,
+        epsilon: f32,
+    ) -> LayerNormGradients<Self> {
+        layer_norm::layer_norm_gradient(x, weight, gradient, epsilon)
+    }
+
+    fn gelu(x: CudaTensor) -> CudaTensor {
+        layer_norm::gelu(x)
+    }
+
+    fn gelu_gradient(x: CudaTensor, gradient: CudaTensor) -> CudaTensor {
+        layer_norm::gelu_gradient(x, gradient)
+    }
+
+    fn gather_rows(x: CudaTensor, gather: &RowGather<CudaTensor>) -> CudaTensor {
+        gather::gather_rows(x, gather)
+    }
+
+    fn gather_rows_gradient(gradient: CudaTensor, gather: &RowGather<CudaTensor>) -> CudaTensor {
+        gather::gather_rows_gradient(gradient, gather)
     }
 
     fn squared_norm(tensors: &[CudaTensor]) -> CudaTensor {

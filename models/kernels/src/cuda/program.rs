@@ -1,4 +1,4 @@
-//! Our kernels' source, compiled for the device at first use.
+//! Our kernels' sources, compiled for the device at first use.
 #![allow(unsafe_code, reason = "calls NVRTC")]
 
 use std::ffi::{CStr, CString, c_char};
@@ -6,8 +6,9 @@ use std::ffi::{CStr, CString, c_char};
 use cudarc::nvrtc::{result as nvrtc, sys};
 
 use super::error::CudaError;
+use super::precision::ActivationType;
 
-const SOURCE: &str = concat!(
+const VOLUMES: &str = concat!(
     include_str!("kernels/common.cu"),
     include_str!("kernels/layout.cu"),
     include_str!("kernels/channels.cu"),
@@ -18,11 +19,53 @@ const SOURCE: &str = concat!(
     include_str!("kernels/optimizer.cu"),
 );
 
+const ROWS: &str = concat!(
+    include_str!("kernels/common.cu"),
+    include_str!("kernels/rows.cu"),
+);
+
+const ATTENTION: &str = concat!(
+    include_str!("kernels/common.cu"),
+    include_str!("kernels/matrices.cu"),
+    include_str!("kernels/attention.cu"),
+);
+
+/// Kernels that are compiled together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Program {
+    /// Volumes, losses and the optimizer, which every training needs.
+    Volumes,
+    /// Layer normalization, GELU, and rows at constant indices.
+    Rows,
+    /// Attention with this many channels per head.
+    Attention {
+        precision: ActivationType,
+        head: u32,
+    },
+}
+
+impl Program {
+    fn source(self) -> String {
+        match self {
+            Self::Volumes => VOLUMES.to_owned(),
+            Self::Rows => ROWS.to_owned(),
+            Self::Attention { precision, head } => {
+                let value = match precision {
+                    ActivationType::Half => "Half",
+                    ActivationType::Single => "float",
+                };
+                format!("#define HEAD {head}\n#define VALUE {value}\n{ATTENTION}")
+            }
+        }
+    }
+}
+
 /// Machine code for one architecture, as in `90`.
 ///
 /// Not PTX, which drivers older than the compiler refuse.
-pub fn compile(architecture: i32) -> Result<Vec<c_char>, CudaError> {
-    let source = CString::new(SOURCE).map_err(|error| CudaError::Compilation(error.to_string()))?;
+pub fn compile(kernels: Program, architecture: i32) -> Result<Vec<c_char>, CudaError> {
+    let source = CString::new(kernels.source())
+        .map_err(|error| CudaError::Compilation(error.to_string()))?;
     let program = nvrtc::create_program(&source, Some(c"vesal.cu"))?;
     let options = [
         format!("--gpu-architecture=sm_{architecture}"),
