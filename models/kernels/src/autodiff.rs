@@ -1,13 +1,12 @@
 //! Operations with gradients.
 
+mod backward;
+
 use burn::backend::Autodiff;
-use burn::backend::autodiff::NodeId;
-use burn::backend::autodiff::checkpoint::base::Checkpointer;
 use burn::backend::autodiff::checkpoint::strategy::CheckpointStrategy;
-use burn::backend::autodiff::grads::Gradients;
-use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
+use burn::backend::autodiff::ops::{Backward, OpsKind};
 use burn::tensor::TensorMetadata;
-use burn::tensor::backend::{AutodiffBackend, Backend};
+use burn::tensor::backend::AutodiffBackend;
 use burn::tensor::ops::{FloatTensor, IntTensor};
 
 use crate::backend_ops::BackendOps;
@@ -16,135 +15,10 @@ use crate::differentiable_ops::DifferentiableOps;
 use crate::geometry::ConvGeometry;
 use crate::nonlinearity::Nonlinearity;
 use crate::results::{BatchNormalized, Normalized};
-
-/// Adds a gradient to a parent that is tracked.
-fn register<B: Backend>(
-    gradients: &mut Gradients,
-    parent: Option<NodeId>,
-    compute: impl FnOnce() -> FloatTensor<B>,
-) {
-    if let Some(parent) = parent {
-        gradients.register::<B>(parent, compute());
-    }
-}
-
-/// Spatial shape of channels-last activations.
-fn space<T: TensorMetadata>(activations: &T) -> [usize; 3] {
-    let shape = activations.shape();
-    [shape[1], shape[2], shape[3]]
-}
-
-#[derive(Debug)]
-struct Conv;
-
-impl<B: BackendOps> Backward<B, 2> for Conv {
-    type State = (FloatTensor<B>, FloatTensor<B>, ConvGeometry);
-
-    fn backward(self, ops: Ops<Self::State, 2>, gradients: &mut Gradients, _: &mut Checkpointer) {
-        let (x, weight, geometry) = ops.state;
-        let gradient = gradients.consume::<B>(&ops.node);
-        let [to_x, to_weight] = ops.parents.map(|parent| parent.map(|node| node.id));
-        let input_shape = space(&x);
-        register::<B>(gradients, to_weight, || {
-            B::conv_weight_gradient(x, gradient.clone(), geometry)
-        });
-        register::<B>(gradients, to_x, || {
-            B::conv_input_gradient(gradient, weight, input_shape, geometry)
-        });
-    }
-}
-
-#[derive(Debug)]
-struct ConvWithBias;
-
-impl<B: BackendOps> Backward<B, 3> for ConvWithBias {
-    type State = (FloatTensor<B>, FloatTensor<B>, ConvGeometry);
-
-    fn backward(self, ops: Ops<Self::State, 3>, gradients: &mut Gradients, _: &mut Checkpointer) {
-        let (x, weight, geometry) = ops.state;
-        let gradient = gradients.consume::<B>(&ops.node);
-        let [to_x, to_weight, to_bias] = ops.parents.map(|parent| parent.map(|node| node.id));
-        let input_shape = space(&x);
-        register::<B>(gradients, to_bias, || B::bias_gradient(gradient.clone()));
-        register::<B>(gradients, to_weight, || {
-            B::conv_weight_gradient(x, gradient.clone(), geometry)
-        });
-        register::<B>(gradients, to_x, || {
-            B::conv_input_gradient(gradient, weight, input_shape, geometry)
-        });
-    }
-}
-
-/// A transposed convolution is the gradient of a convolution, whose gradient is the convolution.
-#[derive(Debug)]
-struct ConvTranspose;
-
-impl<B: BackendOps> Backward<B, 2> for ConvTranspose {
-    type State = (FloatTensor<B>, FloatTensor<B>, ConvGeometry);
-
-    fn backward(self, ops: Ops<Self::State, 2>, gradients: &mut Gradients, _: &mut Checkpointer) {
-        let (x, weight, geometry) = ops.state;
-        let gradient = gradients.consume::<B>(&ops.node);
-        let [to_x, to_weight] = ops.parents.map(|parent| parent.map(|node| node.id));
-        register::<B>(gradients, to_weight, || {
-            B::conv_weight_gradient(gradient.clone(), x, geometry)
-        });
-        register::<B>(gradients, to_x, || {
-            B::conv(gradient, weight, None, geometry)
-        });
-    }
-}
-
-#[derive(Debug)]
-struct InstanceNorm;
-
-impl<B: BackendOps> Backward<B, 3> for InstanceNorm {
-    type State = ([FloatTensor<B>; 4], Nonlinearity);
-
-    fn backward(self, ops: Ops<Self::State, 3>, gradients: &mut Gradients, _: &mut Checkpointer) {
-        let ([x, statistics, weight, bias], nonlinearity) = ops.state;
-        let gradient = gradients.consume::<B>(&ops.node);
-        let [to_x, to_weight, to_bias] = ops.parents.map(|parent| parent.map(|node| node.id));
-        let computed =
-            B::instance_norm_gradient(x, statistics, weight, bias, gradient, nonlinearity);
-        register::<B>(gradients, to_x, || computed.input);
-        register::<B>(gradients, to_weight, || computed.weight);
-        register::<B>(gradients, to_bias, || computed.bias);
-    }
-}
-
-#[derive(Debug)]
-struct BatchNorm;
-
-impl<B: BackendOps> Backward<B, 3> for BatchNorm {
-    type State = ([FloatTensor<B>; 4], Nonlinearity);
-
-    fn backward(self, ops: Ops<Self::State, 3>, gradients: &mut Gradients, _: &mut Checkpointer) {
-        let ([x, statistics, weight, bias], nonlinearity) = ops.state;
-        let gradient = gradients.consume::<B>(&ops.node);
-        let [to_x, to_weight, to_bias] = ops.parents.map(|parent| parent.map(|node| node.id));
-        let computed = B::batch_norm_gradient(x, statistics, weight, bias, gradient, nonlinearity);
-        register::<B>(gradients, to_x, || computed.input);
-        register::<B>(gradients, to_weight, || computed.weight);
-        register::<B>(gradients, to_bias, || computed.bias);
-    }
-}
-
-#[derive(Debug)]
-struct DiceCe;
-
-impl<B: BackendOps> Backward<B, 1> for DiceCe {
-    type State = (FloatTensor<B>, IntTensor<B>, FloatTensor<B>);
-
-    fn backward(self, ops: Ops<Self::State, 1>, gradients: &mut Gradients, _: &mut Checkpointer) {
-        let (logits, classes, sums) = ops.state;
-        let gradient = gradients.consume::<B>(&ops.node);
-        let [to_logits] = ops.parents.map(|parent| parent.map(|node| node.id));
-        register::<B>(gradients, to_logits, || {
-            B::dice_ce_gradient(logits, classes, sums, gradient)
-        });
-    }
-}
+use backward::{
+    BatchNorm, Conv, ConvTranspose, ConvWithBias, DiceCe, DiceFocal, InstanceNorm, LeakyRelu,
+    PlainInstanceNorm,
+};
 
 impl<B: BackendOps, C: CheckpointStrategy> DifferentiableOps for Autodiff<B, C> {
     fn layer_conv(
@@ -196,30 +70,39 @@ impl<B: BackendOps, C: CheckpointStrategy> DifferentiableOps for Autodiff<B, C> 
 
     fn layer_instance_norm(
         x: FloatTensor<Self>,
-        weight: FloatTensor<Self>,
-        bias: FloatTensor<Self>,
+        affine: Option<[FloatTensor<Self>; 2]>,
         epsilon: f32,
         nonlinearity: Nonlinearity,
     ) -> FloatTensor<Self> {
-        let [plain_x, plain_weight, plain_bias] =
-            [&x, &weight, &bias].map(|tensor| tensor.primitive.clone());
-        let normalized = B::instance_norm(
-            x.primitive,
-            weight.primitive,
-            bias.primitive,
-            epsilon,
-            nonlinearity,
-        );
+        let plain_x = x.primitive.clone();
+        let plain = affine.as_ref().map(|affine| {
+            let [weight, bias] = affine;
+            [weight.primitive.clone(), bias.primitive.clone()]
+        });
+        let normalized = B::instance_norm(x.primitive, plain.clone(), epsilon, nonlinearity);
+        let Normalized { output, statistics } = normalized;
+        let Some(([weight, bias], [plain_weight, plain_bias])) = affine.zip(plain) else {
+            return match PlainInstanceNorm
+                .prepare::<C>([x.node])
+                .compute_bound()
+                .stateful()
+            {
+                OpsKind::Tracked(prep) => {
+                    prep.finish(([plain_x, statistics], nonlinearity), output)
+                }
+                OpsKind::UnTracked(prep) => prep.finish(output),
+            };
+        };
         match InstanceNorm
             .prepare::<C>([x.node, weight.node, bias.node])
             .compute_bound()
             .stateful()
         {
             OpsKind::Tracked(prep) => {
-                let kept = [plain_x, normalized.statistics, plain_weight, plain_bias];
-                prep.finish((kept, nonlinearity), normalized.output)
+                let kept = [plain_x, statistics, plain_weight, plain_bias];
+                prep.finish((kept, nonlinearity), output)
             }
-            OpsKind::UnTracked(prep) => prep.finish(normalized.output),
+            OpsKind::UnTracked(prep) => prep.finish(output),
         }
     }
 
@@ -264,9 +147,50 @@ impl<B: BackendOps, C: CheckpointStrategy> DifferentiableOps for Autodiff<B, C> 
         }
     }
 
+    fn layer_leaky_relu(
+        x: FloatTensor<Self>,
+        addend: Option<FloatTensor<Self>>,
+        slope: f32,
+    ) -> FloatTensor<Self> {
+        let (addend, addend_node) = match addend {
+            Some(addend) => (Some(addend.primitive), Some(addend.node)),
+            None => (None, None),
+        };
+        let output = B::leaky_relu_sum(x.primitive, addend, slope);
+        let state = (output.clone(), slope);
+        match addend_node {
+            None => match LeakyRelu.prepare::<C>([x.node]).compute_bound().stateful() {
+                OpsKind::Tracked(prep) => prep.finish(state, output),
+                OpsKind::UnTracked(prep) => prep.finish(output),
+            },
+            Some(addend) => match LeakyRelu
+                .prepare::<C>([x.node, addend])
+                .compute_bound()
+                .stateful()
+            {
+                OpsKind::Tracked(prep) => prep.finish(state, output),
+                OpsKind::UnTracked(prep) => prep.finish(output),
+            },
+        }
+    }
+
     fn layer_dice_ce(logits: FloatTensor<Self>, classes: IntTensor<Self>) -> FloatTensor<Self> {
         let computed = B::dice_ce(logits.primitive.clone(), classes.clone());
         match DiceCe
+            .prepare::<C>([logits.node])
+            .compute_bound()
+            .stateful()
+        {
+            OpsKind::Tracked(prep) => {
+                prep.finish((logits.primitive, classes, computed.sums), computed.loss)
+            }
+            OpsKind::UnTracked(prep) => prep.finish(computed.loss),
+        }
+    }
+
+    fn layer_dice_focal(logits: FloatTensor<Self>, classes: IntTensor<Self>) -> FloatTensor<Self> {
+        let computed = B::dice_focal(logits.primitive.clone(), classes.clone());
+        match DiceFocal
             .prepare::<C>([logits.node])
             .compute_bound()
             .stateful()

@@ -7,9 +7,9 @@ use burn::tensor::ops::{FloatTensor, IntTensor};
 use crate::batch_norm::BatchNormSettings;
 use crate::geometry::ConvGeometry;
 use crate::nonlinearity::Nonlinearity;
-use crate::optimizer::{AdamWStep, Moments};
+use crate::optimizer::{AdamWStep, Moments, SgdStep, Velocity};
 use crate::reference;
-use crate::results::{DiceCe, NormGradients, Normalized, Scalars};
+use crate::results::{NormGradients, Normalized, Scalars, VoxelLoss};
 
 /// The operations of training on a backend without autodiff, with their gradients.
 ///
@@ -58,39 +58,50 @@ pub trait BackendOps: Backend {
         reference::bias_gradient::<Self>(gradient)
     }
 
-    /// Instance normalization, then `max(·, 0)` if asked for.
+    /// Instance normalization, then the nonlinearity.
     ///
-    /// **Shapes**: `x` `[N, X, Y, Z, C]`, `weight` and `bias` `[C]`.
+    /// **Shapes**: `x` `[N, X, Y, Z, C]`, `affine` weight and bias, `[C]` each; 1 and 0 where there are none.
     fn instance_norm(
         x: FloatTensor<Self>,
-        weight: FloatTensor<Self>,
-        bias: FloatTensor<Self>,
+        affine: Option<[FloatTensor<Self>; 2]>,
         epsilon: f32,
         nonlinearity: Nonlinearity,
     ) -> Normalized<Self> {
-        reference::instance_norm::<Self>(x, weight, bias, epsilon, nonlinearity)
+        reference::instance_norm::<Self>(x, affine, epsilon, nonlinearity)
     }
 
     /// Gradients of [`instance_norm`](Self::instance_norm), from its input and statistics.
     fn instance_norm_gradient(
         x: FloatTensor<Self>,
         statistics: FloatTensor<Self>,
-        weight: FloatTensor<Self>,
-        bias: FloatTensor<Self>,
+        affine: Option<[FloatTensor<Self>; 2]>,
         gradient: FloatTensor<Self>,
         nonlinearity: Nonlinearity,
     ) -> NormGradients<Self> {
-        reference::instance_norm_gradient::<Self>(
-            x,
-            statistics,
-            weight,
-            bias,
-            gradient,
-            nonlinearity,
-        )
+        reference::instance_norm_gradient::<Self>(x, statistics, affine, gradient, nonlinearity)
     }
 
-    /// Batch normalization by the statistics of this batch, then `max(·, 0)` if asked for.
+    /// Leaky ReLU of a tensor, or of its sum with another, of any shape.
+    ///
+    /// **Definition**: see [`leaky_relu`](crate::leaky_relu()).
+    fn leaky_relu_sum(
+        x: FloatTensor<Self>,
+        addend: Option<FloatTensor<Self>>,
+        slope: f32,
+    ) -> FloatTensor<Self> {
+        reference::leaky_relu_sum::<Self>(x, addend, slope)
+    }
+
+    /// Gradient of [`leaky_relu_sum`](Self::leaky_relu_sum) with respect to each summand, from its output.
+    fn leaky_relu_gradient(
+        output: FloatTensor<Self>,
+        gradient: FloatTensor<Self>,
+        slope: f32,
+    ) -> FloatTensor<Self> {
+        reference::leaky_relu_gradient::<Self>(output, gradient, slope)
+    }
+
+    /// Batch normalization by the statistics of this batch, then the nonlinearity.
     ///
     /// **Shapes**: `x` `[N, X, Y, Z, C]`, `weight` and `bias` `[C]`; statistics `[1, 2, C]`.
     ///
@@ -105,7 +116,7 @@ pub trait BackendOps: Backend {
         let shape = x.shape();
         let x = reference::join_cases::<Self>(x);
         let Normalized { output, statistics } =
-            Self::instance_norm(x, weight, bias, epsilon, nonlinearity);
+            Self::instance_norm(x, Some([weight, bias]), epsilon, nonlinearity);
         Normalized {
             output: Self::float_reshape(output, shape),
             statistics,
@@ -123,8 +134,13 @@ pub trait BackendOps: Backend {
     ) -> NormGradients<Self> {
         let shape = x.shape();
         let [x, gradient] = [x, gradient].map(reference::join_cases::<Self>);
-        let gradients =
-            Self::instance_norm_gradient(x, statistics, weight, bias, gradient, nonlinearity);
+        let gradients = Self::instance_norm_gradient(
+            x,
+            statistics,
+            Some([weight, bias]),
+            gradient,
+            nonlinearity,
+        );
         NormGradients {
             input: Self::float_reshape(gradients.input, shape),
             ..gradients
@@ -148,7 +164,7 @@ pub trait BackendOps: Backend {
         reference::update_running::<Self>(running, statistics, values, settings)
     }
 
-    /// Batch normalization by running mean and variance, then `max(·, 0)` if asked for.
+    /// Batch normalization by running mean and variance, then the nonlinearity.
     ///
     /// **Shapes**: `x` `[N, X, Y, Z, C]`, all others `[C]`.
     fn batch_norm_inference(
@@ -167,7 +183,7 @@ pub trait BackendOps: Backend {
     /// **Shapes**: `logits` `[N, X, Y, Z, K]`; `classes` `[N, X', Y', Z']` in `0..K`, of the same shape or finer.
     ///
     /// **Definition**: see [`dice_ce`](crate::dice_ce()).
-    fn dice_ce(logits: FloatTensor<Self>, classes: IntTensor<Self>) -> DiceCe<Self> {
+    fn dice_ce(logits: FloatTensor<Self>, classes: IntTensor<Self>) -> VoxelLoss<Self> {
         reference::dice_ce::<Self>(logits, classes)
     }
 
@@ -179,6 +195,25 @@ pub trait BackendOps: Backend {
         gradient: FloatTensor<Self>,
     ) -> FloatTensor<Self> {
         reference::dice_ce_gradient::<Self>(logits, classes, sums, gradient)
+    }
+
+    /// Dice plus focal loss of logits against class indices.
+    ///
+    /// **Shapes**: as of [`dice_ce`](Self::dice_ce).
+    ///
+    /// **Definition**: see [`dice_focal`](crate::dice_focal()).
+    fn dice_focal(logits: FloatTensor<Self>, classes: IntTensor<Self>) -> VoxelLoss<Self> {
+        reference::dice_focal::<Self>(logits, classes)
+    }
+
+    /// Gradient of [`dice_focal`](Self::dice_focal) with respect to the logits, times `gradient` `[1]`.
+    fn dice_focal_gradient(
+        logits: FloatTensor<Self>,
+        classes: IntTensor<Self>,
+        sums: FloatTensor<Self>,
+        gradient: FloatTensor<Self>,
+    ) -> FloatTensor<Self> {
+        reference::dice_focal_gradient::<Self>(logits, classes, sums, gradient)
     }
 
     /// Sum of squares over all tensors, `[1]`, `f32`; not finite if any value is not.
@@ -201,5 +236,14 @@ pub trait BackendOps: Backend {
         guard: Option<FloatTensor<Self>>,
     ) -> Vec<[FloatTensor<Self>; 3]> {
         reference::adamw::<Self>(parameters, step, guard)
+    }
+
+    /// Updates parameters by one step, as [`adamw`](Self::adamw) does, and returns weights and velocity of each.
+    fn sgd(
+        parameters: Vec<Velocity<Self>>,
+        step: SgdStep,
+        guard: Option<FloatTensor<Self>>,
+    ) -> Vec<[FloatTensor<Self>; 2]> {
+        reference::sgd::<Self>(parameters, step, guard)
     }
 }

@@ -12,7 +12,7 @@ use crate::results::BatchNormalized;
 /// The operations of networks on any backend; an autodiff backend records their gradients.
 ///
 /// Called through the functions of this crate: [`conv`], [`conv_transpose`], [`instance_norm`], [`batch_norm`],
-/// [`dice_ce`].
+/// [`leaky_relu`], [`add_leaky_relu`], [`dice_ce`], [`dice_focal`].
 pub trait DifferentiableOps: Backend {
     /// See [`conv`].
     fn layer_conv(
@@ -33,8 +33,7 @@ pub trait DifferentiableOps: Backend {
     /// See [`instance_norm`].
     fn layer_instance_norm(
         x: FloatTensor<Self>,
-        weight: FloatTensor<Self>,
-        bias: FloatTensor<Self>,
+        affine: Option<[FloatTensor<Self>; 2]>,
         epsilon: f32,
         nonlinearity: Nonlinearity,
     ) -> FloatTensor<Self>;
@@ -49,73 +48,19 @@ pub trait DifferentiableOps: Backend {
         nonlinearity: Nonlinearity,
     ) -> BatchNormalized<Self>;
 
+    /// Leaky ReLU of tensors of any shape, see [`leaky_relu`] and [`add_leaky_relu`].
+    fn layer_leaky_relu(
+        x: FloatTensor<Self>,
+        addend: Option<FloatTensor<Self>>,
+        slope: f32,
+    ) -> FloatTensor<Self>;
+
     /// See [`dice_ce`].
     fn layer_dice_ce(logits: FloatTensor<Self>, classes: IntTensor<Self>) -> FloatTensor<Self>;
+
+    /// See [`dice_focal`].
+    fn layer_dice_focal(logits: FloatTensor<Self>, classes: IntTensor<Self>) -> FloatTensor<Self>;
 }
-
-/// Implements [`DifferentiableOps`] for a backend without autodiff by its [`BackendOps`](crate::BackendOps).
-macro_rules! without_gradients {
-    ($backend:ty) => {
-        impl $crate::DifferentiableOps for $backend {
-            fn layer_conv(
-                x: burn::tensor::ops::FloatTensor<Self>,
-                weight: burn::tensor::ops::FloatTensor<Self>,
-                bias: Option<burn::tensor::ops::FloatTensor<Self>>,
-                geometry: $crate::ConvGeometry,
-            ) -> burn::tensor::ops::FloatTensor<Self> {
-                <Self as $crate::BackendOps>::conv(x, weight, bias, geometry)
-            }
-
-            fn layer_conv_transpose(
-                x: burn::tensor::ops::FloatTensor<Self>,
-                weight: burn::tensor::ops::FloatTensor<Self>,
-                output_shape: [usize; 3],
-                geometry: $crate::ConvGeometry,
-            ) -> burn::tensor::ops::FloatTensor<Self> {
-                <Self as $crate::BackendOps>::conv_input_gradient(x, weight, output_shape, geometry)
-            }
-
-            fn layer_instance_norm(
-                x: burn::tensor::ops::FloatTensor<Self>,
-                weight: burn::tensor::ops::FloatTensor<Self>,
-                bias: burn::tensor::ops::FloatTensor<Self>,
-                epsilon: f32,
-                nonlinearity: $crate::Nonlinearity,
-            ) -> burn::tensor::ops::FloatTensor<Self> {
-                <Self as $crate::BackendOps>::instance_norm(x, weight, bias, epsilon, nonlinearity)
-                    .output
-            }
-
-            fn layer_batch_norm(
-                x: burn::tensor::ops::FloatTensor<Self>,
-                weight: burn::tensor::ops::FloatTensor<Self>,
-                bias: burn::tensor::ops::FloatTensor<Self>,
-                running: [burn::tensor::ops::FloatTensor<Self>; 2],
-                settings: $crate::BatchNormSettings,
-                nonlinearity: $crate::Nonlinearity,
-            ) -> $crate::BatchNormalized<Self> {
-                let output = <Self as $crate::BackendOps>::batch_norm_inference(
-                    x,
-                    running.clone(),
-                    weight,
-                    bias,
-                    settings.epsilon,
-                    nonlinearity,
-                );
-                $crate::BatchNormalized { output, running }
-            }
-
-            fn layer_dice_ce(
-                logits: burn::tensor::ops::FloatTensor<Self>,
-                classes: burn::tensor::ops::IntTensor<Self>,
-            ) -> burn::tensor::ops::FloatTensor<Self> {
-                <Self as $crate::BackendOps>::dice_ce(logits, classes).loss
-            }
-        }
-    };
-}
-
-pub(crate) use without_gradients;
 
 /// Convolution plus bias.
 ///
@@ -154,23 +99,47 @@ pub fn conv_transpose<B: DifferentiableOps>(
 
 /// Normalizes each channel of each case over space, scales and shifts it, then applies the nonlinearity.
 ///
-/// **Shapes**: `x` `[N, X, Y, Z, C]`, `weight` and `bias` `[C]` → as `x`.
+/// **Shapes**: `x` `[N, X, Y, Z, C]`, `affine` weight and bias, `[C]` each → as `x`.
 ///
-/// **Definition**: `(x - mean) / sqrt(var + epsilon) · weight + bias`, population variance.
+/// **Definition**: `(x - mean) / sqrt(var + epsilon) · weight + bias`, population variance; weight 1 and bias 0 where
+/// there are none.
 pub fn instance_norm<B: DifferentiableOps>(
     x: Tensor<B, 5>,
-    weight: Tensor<B, 1>,
-    bias: Tensor<B, 1>,
+    affine: Option<[Tensor<B, 1>; 2]>,
     epsilon: f32,
     nonlinearity: Nonlinearity,
 ) -> Tensor<B, 5> {
+    let affine = affine.map(|affine| affine.map(primitive));
     tensor(B::layer_instance_norm(
         primitive(x),
-        primitive(weight),
-        primitive(bias),
+        affine,
         epsilon,
         nonlinearity,
     ))
+}
+
+/// `x` above 0, and `slope` times `x` below.
+///
+/// **Definition**: the gradient at 0 is that below, as in PyTorch.
+///
+/// # Panics
+///
+/// If `slope` is negative, because the gradient knows the sign of `x` only from the result.
+pub fn leaky_relu<B: DifferentiableOps, const D: usize>(
+    x: Tensor<B, D>,
+    slope: f32,
+) -> Tensor<B, D> {
+    tensor(B::layer_leaky_relu(primitive(x), None, slope))
+}
+
+/// [`leaky_relu`] of a sum of two tensors of one shape, in one pass.
+pub fn add_leaky_relu<B: DifferentiableOps, const D: usize>(
+    x: Tensor<B, D>,
+    addend: Tensor<B, D>,
+    slope: f32,
+) -> Tensor<B, D> {
+    let addend = Some(primitive(addend));
+    tensor(B::layer_leaky_relu(primitive(x), addend, slope))
 }
 
 /// Normalizes each channel over all cases and space, scales and shifts it, then applies the nonlinearity; also returns
@@ -221,6 +190,27 @@ pub fn dice_ce<B: DifferentiableOps>(
     classes: Tensor<B, 4, Int>,
 ) -> Tensor<B, 1> {
     tensor(B::layer_dice_ce(
+        primitive(logits),
+        classes.into_primitive(),
+    ))
+}
+
+/// Dice loss plus focal loss of logits against class indices, `[1]`, `f32`.
+///
+/// **Shapes**: as [`dice_ce`].
+///
+/// **Definition**: with `p = softmax(logits)` and the one-hot truth `g`, the mean over cases and classes, background
+/// included, of `1 - (2 Σ p g + 1e-5) / (Σ p² + Σ g² + 1e-5)`, sums running over voxels; plus the mean over cases, classes
+/// and voxels of `-(1 - q)² log q`, where `q` is the sigmoid of a logit where its class is the true one, and 1 less that
+/// elsewhere.
+///
+/// **Source**: MONAI 1.6.1 `DiceFocalLoss(softmax=True, squared_pred=True, smooth_nr=1e-5, smooth_dr=1e-5)`, whose focal
+/// loss takes the sigmoid of logits also where the Dice loss takes their softmax.
+pub fn dice_focal<B: DifferentiableOps>(
+    logits: Tensor<B, 5>,
+    classes: Tensor<B, 4, Int>,
+) -> Tensor<B, 1> {
+    tensor(B::layer_dice_focal(
         primitive(logits),
         classes.into_primitive(),
     ))

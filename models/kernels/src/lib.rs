@@ -19,6 +19,7 @@ mod reduction;
 mod reference;
 mod results;
 mod weighted;
+mod without_gradients;
 
 #[cfg(test)]
 mod testing;
@@ -30,12 +31,13 @@ pub mod cuda;
 pub use backend_ops::BackendOps;
 pub use batch_norm::BatchNormSettings;
 pub use differentiable_ops::{
-    DifferentiableOps, batch_norm, conv, conv_transpose, dice_ce, instance_norm,
+    DifferentiableOps, add_leaky_relu, batch_norm, conv, conv_transpose, dice_ce, dice_focal,
+    instance_norm, leaky_relu,
 };
 pub use geometry::ConvGeometry;
 pub use nonlinearity::Nonlinearity;
-pub use optimizer::{AdamWStep, Moments};
+pub use optimizer::{AdamWStep, Moments, SgdStep, Velocity};
 pub use reduction::Reduction;
 pub use reference::downsample;
-pub use results::{BatchNormalized, DiceCe, NormGradients, Normalized, Scalars};
+pub use results::{BatchNormalized, NormGradients, Normalized, Scalars, VoxelLoss};
 pub use weighted::weighted_dice_ce;

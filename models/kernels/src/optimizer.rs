@@ -34,13 +34,7 @@ impl AdamWStep {
     ///
     /// **Source**: PyTorch `clip_grad_norm_`.
     pub fn factor(&self, squared_norm: Option<f32>) -> f32 {
-        match (self.max_norm, squared_norm) {
-            (Some(most), Some(squares)) => {
-                let norm = squares.sqrt() * self.gradient_factor;
-                self.gradient_factor * (most / (norm + NORM_EPSILON)).min(1.0)
-            }
-            _ => self.gradient_factor,
-        }
+        limited(self.gradient_factor, self.max_norm, squared_norm)
     }
 
     /// `1 / (1 - βᵗ)` of both moments.
@@ -49,6 +43,54 @@ impl AdamWStep {
         self.betas
             .map(|beta| (1.0 / (1.0 - f64::from(beta).powi(exponent))) as f32)
     }
+}
+
+/// A factor on gradients, made smaller where their norm would exceed a limit.
+fn limited(factor: f32, max_norm: Option<f32>, squared_norm: Option<f32>) -> f32 {
+    match (max_norm, squared_norm) {
+        (Some(most), Some(squares)) => {
+            let norm = squares.sqrt() * factor;
+            factor * (most / (norm + NORM_EPSILON)).min(1.0)
+        }
+        _ => factor,
+    }
+}
+
+/// Hyperparameters of one step of stochastic gradient descent with momentum.
+///
+/// **Definition**: with the gradient `g' = g · gradient_factor`, limited as in [`AdamWStep`], then
+/// `v ← momentum · v + (g' + decay · w)`, `w ← w - rate · v`. A velocity of 0 before the first step makes that step's
+/// velocity the gradient.
+///
+/// **Source**: PyTorch `SGD(momentum=…, weight_decay=…)`, without dampening.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct SgdStep {
+    pub rate: f32,
+    /// Share of the velocity that is kept.
+    pub momentum: f32,
+    /// Share of the weights that is added to the gradient.
+    pub decay: f32,
+    /// Multiplies every gradient: the inverse of a loss scale.
+    pub gradient_factor: f32,
+    /// Largest norm of all gradients together, the factor above included; needs a guard.
+    pub max_norm: Option<f32>,
+}
+
+impl SgdStep {
+    /// Factor on every gradient, from the sum of the squares of all.
+    pub fn factor(&self, squared_norm: Option<f32>) -> f32 {
+        limited(self.gradient_factor, self.max_norm, squared_norm)
+    }
+}
+
+/// A parameter, its gradient and its velocity; all of one shape, `f32`.
+#[derive(Debug)]
+pub struct Velocity<B: Backend> {
+    pub weights: FloatTensor<B>,
+    /// Gradient of the loss with respect to them.
+    pub gradient: FloatTensor<B>,
+    /// Running sum of the gradients, each step weighted by the momentum.
+    pub velocity: FloatTensor<B>,
 }
 
 /// A parameter, its gradient and both moments; all of one shape, `f32`.

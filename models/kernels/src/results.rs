@@ -29,15 +29,13 @@ pub struct BatchNormalized<B: Backend> {
 pub struct NormGradients<B: Backend> {
     /// With respect to the input, `[N, X, Y, Z, C]`.
     pub input: FloatTensor<B>,
-    /// With respect to the scale, `[C]`.
-    pub weight: FloatTensor<B>,
-    /// With respect to the shift, `[C]`.
-    pub bias: FloatTensor<B>,
+    /// With respect to scale and shift, `[C]` each, where the normalization has them.
+    pub affine: Option<[FloatTensor<B>; 2]>,
 }
 
-/// The Dice and cross-entropy loss, with what its gradient needs.
+/// A Dice loss with a loss by voxel, with what its gradient needs.
 #[derive(Debug, Clone)]
-pub struct DiceCe<B: Backend> {
+pub struct VoxelLoss<B: Backend> {
     /// The loss, `[1]`, `f32`.
     pub loss: FloatTensor<B>,
     /// `Σ p g`, `Σ p²` and `Σ g` over voxels, `[N, 3, K]`, `f32`.

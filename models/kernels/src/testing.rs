@@ -2,16 +2,30 @@
 
 use burn::tensor::ops::{FloatTensor, IntTensor};
 use burn::tensor::{Int, Shape, Tensor, TensorData, TensorMetadata, TensorPrimitive};
+use burn_flex::Flex;
 
 use crate::backend_ops::BackendOps;
+use crate::nonlinearity::Nonlinearity;
+use crate::results::NormGradients;
 
 mod batch_norm;
 mod convolution;
-mod operations;
+mod loss;
+mod normalization;
+mod optimizer;
 
 pub use batch_norm::check_batch_norm;
 pub use convolution::{check_convolutions, check_permuted_convolution};
-pub use operations::{check_adamw, check_dice_ce, check_instance_norm, check_squared_norm};
+pub use loss::{check_dice_ce, check_dice_focal};
+pub use normalization::{check_instance_norm, check_leaky_relu};
+pub use optimizer::{check_adamw, check_sgd, check_squared_norm};
+
+/// A nonlinearity of each kind.
+pub const NONLINEARITIES: [Nonlinearity; 3] = [
+    Nonlinearity::Identity,
+    Nonlinearity::Relu,
+    Nonlinearity::LeakyRelu(0.01),
+];
 
 /// Deterministic pseudorandom numbers.
 pub struct Numbers(u64);
@@ -79,5 +93,25 @@ pub fn assert_close(what: &str, actual: &[f32], expected: &[f32], tolerance: f32
             "{what}: {a} instead of {e} at {index} of {}, the largest being {largest}",
             actual.len(),
         );
+    }
+}
+
+/// Compares the gradients of a normalization, each to within `tolerance` times its largest expected value.
+#[track_caller]
+pub fn assert_gradients_close<B: BackendOps>(
+    what: impl Fn(&str) -> String,
+    computed: NormGradients<B>,
+    expected: NormGradients<Flex>,
+    tolerance: f32,
+) {
+    let close = |of: &str, actual, expected| {
+        let expected = values::<Flex>(expected);
+        assert_close(&what(of), &values::<B>(actual), &expected, tolerance);
+    };
+    close("input gradient", computed.input, expected.input);
+    assert_eq!(computed.affine.is_some(), expected.affine.is_some());
+    if let Some(([weight, bias], [true_weight, true_bias])) = computed.affine.zip(expected.affine) {
+        close("weight gradient", weight, true_weight);
+        close("bias gradient", bias, true_bias);
     }
 }

@@ -47,11 +47,18 @@ impl<B: Backend> InstanceNorm<B> {
     where
         B: DifferentiableOps,
     {
-        let value = |weight: &Option<Param<Tensor<B, 1>>>, otherwise: f32| match weight {
-            Some(weight) => weight.val(),
-            None => Tensor::full([self.channels], otherwise, &x.device()),
+        let affine = match (&self.weight, &self.bias) {
+            (None, None) => None,
+            (weight, bias) => {
+                let value = |parameter: &Option<Param<Tensor<B, 1>>>, otherwise: f32| {
+                    let full = || Tensor::full([self.channels], otherwise, &x.device());
+                    parameter
+                        .as_ref()
+                        .map_or_else(full, |parameter| parameter.val())
+                };
+                Some([value(weight, 1.), value(bias, 0.)])
+            }
         };
-        let (weight, bias) = (value(&self.weight, 1.), value(&self.bias, 0.));
-        vesal_kernels::instance_norm(x, weight, bias, self.epsilon as f32, nonlinearity)
+        vesal_kernels::instance_norm(x, affine, self.epsilon as f32, nonlinearity)
     }
 }

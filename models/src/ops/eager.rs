@@ -125,7 +125,7 @@ impl<B: DifferentiableOps> NetworkOps<B> for Eager<B> {
     }
 
     fn leaky_relu(&mut self, x: EagerValue<B>, slope: f32) -> EagerValue<B> {
-        x.each(|x| B::leaky_relu(x, slope.into()))
+        x.each(|x| B::layer_leaky_relu(x, None, slope))
     }
 
     fn gelu(&mut self, x: EagerValue<B>) -> EagerValue<B> {

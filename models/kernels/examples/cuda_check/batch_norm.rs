@@ -140,7 +140,8 @@ impl Checks {
         let computed = Cuda::batch_norm_gradient(to_x, statistics, w, b, to_gradient, nonlinearity);
         let input = of_shape(input, &shape);
         self.compare("  input", computed.input, &input, tolerance);
-        self.compare("  weight", computed.weight, &to_weight, 1e-3);
-        self.compare("  bias", computed.bias, &to_bias, 1e-3);
+        let [weight, bias] = computed.affine.expect("weight and bias were given");
+        self.compare("  weight", weight, &to_weight, 1e-3);
+        self.compare("  bias", bias, &to_bias, 1e-3);
     }
 }

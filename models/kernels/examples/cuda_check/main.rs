@@ -1,16 +1,19 @@
 //! Checks every CUDA kernel against plain loops, then times them at the shapes of training.
 
 mod batch_norm;
+mod leaky_relu;
+mod losses;
+mod optimizers;
 mod timing;
 mod truth;
 
 use std::process::ExitCode;
 
 use burn::tensor::ops::{FloatTensor, FloatTensorOps};
-use burn::tensor::{DType, FloatDType, Int, Tensor, TensorData, TensorPrimitive};
+use burn::tensor::{DType, FloatDType, Tensor, TensorData, TensorPrimitive};
 use truth::Array;
 use vesal_kernels::cuda::{Cuda, CudaDevice, check};
-use vesal_kernels::{AdamWStep, BackendOps, ConvGeometry, Moments, Nonlinearity};
+use vesal_kernels::{BackendOps, ConvGeometry, Nonlinearity};
 
 /// Memory layout of activations.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -117,8 +120,10 @@ impl Checks {
         dtype: DType,
         strides: Strides,
         nonlinearity: Nonlinearity,
+        is_affine: bool,
     ) {
-        let name = format!("{shape:?}, {dtype:?}, {strides:?}, {nonlinearity:?}");
+        let name =
+            format!("{shape:?}, {dtype:?}, {strides:?}, {nonlinearity:?}, affine: {is_affine}");
         let c = shape[4];
         let mut x = Array::random(&shape, 1);
         // Away from zero, so that cancellation would show.
@@ -126,21 +131,21 @@ impl Checks {
             *value += (index % c % 4) as f64;
         }
         let gradient = Array::random(&shape, 2);
-        let [weight, bias] = [3, 4].map(|seed| Array::random(&[c], seed));
+        let [mut weight, mut bias] = [3, 4].map(|seed| Array::random(&[c], seed));
+        if !is_affine {
+            weight.values.fill(1.0);
+            bias.values.fill(0.0);
+        }
         let epsilon = 1e-5;
         let to_x = self.activations(&x, dtype, strides);
         let to_gradient = self.activations(&gradient, dtype, strides);
-        let [w, b] = [&weight, &bias].map(|array| primitive(self.tensor::<1>(array)));
+        let affine =
+            is_affine.then(|| [&weight, &bias].map(|array| primitive(self.tensor::<1>(array))));
         let tolerance = if dtype == DType::F32 { 1e-4 } else { 2e-3 };
 
         let [y, kept] = truth::instance_norm(&x, &weight, &bias, epsilon, nonlinearity);
-        let computed = Cuda::instance_norm(
-            to_x.clone(),
-            w.clone(),
-            b.clone(),
-            epsilon as f32,
-            nonlinearity,
-        );
+        let computed =
+            Cuda::instance_norm(to_x.clone(), affine.clone(), epsilon as f32, nonlinearity);
         self.compare(&format!("norm {name}"), computed.output, &y, tolerance);
         let statistics = computed.statistics;
         self.compare("  statistics", statistics.clone(), &kept, 1e-5);
@@ -148,107 +153,11 @@ impl Checks {
         let [input, to_weight, to_bias] =
             truth::instance_norm_gradient(&x, &kept, &weight, &bias, &gradient, nonlinearity);
         let computed =
-            Cuda::instance_norm_gradient(to_x, statistics, w, b, to_gradient, nonlinearity);
+            Cuda::instance_norm_gradient(to_x, statistics, affine, to_gradient, nonlinearity);
         self.compare("  input", computed.input, &input, tolerance);
-        self.compare("  weight", computed.weight, &to_weight, 1e-3);
-        self.compare("  bias", computed.bias, &to_bias, 1e-3);
-    }
-
-    fn loss(&mut self, shape: [usize; 5], fine: [usize; 3], dtype: DType, strides: Strides) {
-        let name = format!("{shape:?}, classes {fine:?}, {dtype:?}, {strides:?}");
-        let [n, .., k] = shape;
-        let mut logits = Array::random(&shape, 5);
-        logits.values.iter_mut().for_each(|value| *value *= 4.0);
-        let [x, y, z] = fine;
-        // Some without a class.
-        let classes: Vec<i32> = Array::random(&[n, x, y, z], 6)
-            .values
-            .iter()
-            .map(|value| (value * 256.0) as i32 % (k as i32 + 1))
-            .collect();
-        let data = TensorData::new(classes.clone(), [n, x, y, z]);
-        let tensor = Tensor::<Cuda, 4, Int>::from_data(data, &self.device);
-        let to_classes = tensor.into_primitive();
-        let to_logits = self.activations(&logits, dtype, strides);
-        let factor = 64.0;
-        let [loss, sums, gradient] = truth::dice_ce(&logits, &classes, fine, factor);
-        let computed = Cuda::dice_ce(to_logits.clone(), to_classes.clone());
-        self.compare(&format!("loss {name}"), computed.loss, &loss, 1e-5);
-        self.compare("  sums", computed.sums.clone(), &sums, 1e-5);
-        let upstream = primitive(Tensor::<Cuda, 1>::full([1], factor, &self.device));
-        let computed = Cuda::dice_ce_gradient(to_logits, to_classes, computed.sums, upstream);
-        let tolerance = if dtype == DType::F32 { 1e-4 } else { 2e-3 };
-        self.compare("  gradient", computed, &gradient, tolerance);
-    }
-
-    fn optimizer(&mut self, guard: Option<f32>, max_norm: Option<f32>) {
-        let step = AdamWStep {
-            rate: 0.01,
-            betas: [0.9, 0.999],
-            epsilon: 1e-8,
-            decay: 0.1,
-            time: 3,
-            gradient_factor: 0.25,
-            max_norm,
-        };
-        let shapes: Vec<[usize; 5]> = (0..200)
-            .map(|index| match index % 5 {
-                0 => [1, 1, 1, 1, 1 + index],
-                1 => [7, 5, 3, 3, 3],
-                2 => [32, 32, 3, 3, 1],
-                3 => [1, 1, 1, 1, 4096],
-                _ => [3, 1, 1, 1, 4097],
-            })
-            .collect();
-        let mut parameters = Vec::new();
-        let mut expected = Vec::new();
-        let mut gradients = Vec::new();
-        let mut squares = Array::zeros(&[1]);
-        for (index, shape) in shapes.iter().enumerate() {
-            let seed = 4 * index as u64;
-            let arrays = [0, 1, 2, 3].map(|part| Array::random(shape, 10 + seed + part));
-            let [w, g, m, mut v] = arrays;
-            v.values.iter_mut().for_each(|value| *value = value.abs());
-            let [weights, gradient, first, second] =
-                [&w, &g, &m, &v].map(|array| primitive(self.tensor::<5>(array)));
-            squares.values[0] += g.values.iter().map(|value| value * value).sum::<f64>();
-            gradients.push(gradient.clone());
-            parameters.push(Moments {
-                weights,
-                gradient,
-                first,
-                second,
-            });
-            let old = [&w, &g, &m, &v].map(|array| array.values.as_slice());
-            expected.push(match guard {
-                Some(guard) if !guard.is_finite() => [w.values, m.values, v.values],
-                _ => truth::adamw(old, step, guard),
-            });
-        }
-        let name = format!("guard {guard:?}, limit {max_norm:?}");
-        let norm = Cuda::squared_norm(&gradients);
-        self.compare(&format!("squared norm, {name}"), norm, &squares, 1e-5);
-        let guard = guard.map(|guard| {
-            primitive(Tensor::<Cuda, 1>::full([1], 1.0, &self.device).mul_scalar(guard))
-        });
-        let updated = Cuda::adamw(parameters, step, guard);
-        for part in 0..3 {
-            let tensors = updated.iter().map(|of| {
-                let tensor =
-                    Tensor::<Cuda, 5>::from_primitive(TensorPrimitive::Float(of[part].clone()));
-                let count = tensor.shape().num_elements();
-                tensor.reshape([count])
-            });
-            let whole = Tensor::<Cuda, 1>::cat(tensors.collect(), 0);
-            let values: Vec<f64> = expected.iter().flat_map(|of| of[part].clone()).collect();
-            let shape = vec![values.len()];
-            let truth = Array { shape, values };
-            self.compare(
-                &format!("  adamw part {part}"),
-                primitive(whole),
-                &truth,
-                1e-5,
-            );
+        if let Some([weight, bias]) = computed.affine {
+            self.compare("  weight", weight, &to_weight, 1e-3);
+            self.compare("  bias", bias, &to_bias, 1e-3);
         }
     }
 
@@ -313,6 +222,17 @@ fn conv_cases() -> Vec<ConvCase> {
         case([2, 8, 6, 4, 16], 32, [1; 3], [2; 3], [0; 3], false),
         case([1, 8, 8, 8, 4], 4, [7; 3], [1; 3], [3; 3], false),
         case([5, 2, 3, 2, 64], 64, [3; 3], [1; 3], [1; 3], false),
+        case([2, 8, 6, 4, 1], 48, [2; 3], [2; 3], [0; 3], true),
+        case([2, 8, 6, 4, 48], 96, [2; 3], [2; 3], [0; 3], false),
+        case([1, 2, 4, 2, 384], 768, [2; 3], [2; 3], [0; 3], false),
+        case([1, 6, 7, 5, 32], 32, [3, 1, 3], [1; 3], [1, 0, 1], false),
+        case([1, 6, 7, 5, 32], 32, [1, 1, 3], [1; 3], [0, 0, 1], false),
+        case([1, 6, 7, 5, 32], 32, [1, 3, 1], [1; 3], [0, 1, 0], false),
+        case([1, 6, 7, 5, 32], 32, [3, 1, 1], [1; 3], [1, 0, 0], false),
+        case([1, 2, 2, 2, 768], 768, [3; 3], [1; 3], [1; 3], false),
+        case([1, 3, 3, 2, 1536], 384, [1; 3], [1; 3], [0; 3], false),
+        case([1, 4, 4, 6, 256], 512, [1; 3], [2; 3], [0; 3], false),
+        case([1, 6, 6, 6, 48], 14, [1; 3], [1; 3], [0; 3], true),
     ]
 }
 
@@ -328,10 +248,12 @@ fn main() -> ExitCode {
     };
     checks.order();
     for guard in [None, Some(2.0), Some(f32::NAN), Some(f32::INFINITY)] {
-        checks.optimizer(guard, None);
+        checks.adamw(guard, None);
+        checks.sgd(guard, None);
     }
     for norm in [1.0, 256.0] {
-        checks.optimizer(Some(norm), Some(0.75));
+        checks.adamw(Some(norm), Some(0.75));
+        checks.sgd(Some(norm), Some(0.75));
     }
     let types = [DType::F32, DType::F16];
     let all_strides = [Strides::Dense, Strides::Permuted, Strides::Sliced];
@@ -347,20 +269,28 @@ fn main() -> ExitCode {
                 [1, 40, 41, 42, 32],
                 [1, 1, 1, 1, 16],
             ] {
-                for nonlinearity in [Nonlinearity::Identity, Nonlinearity::Relu] {
-                    checks.normalization(shape, dtype, strides, nonlinearity);
+                for nonlinearity in [
+                    Nonlinearity::Identity,
+                    Nonlinearity::Relu,
+                    Nonlinearity::LeakyRelu(0.01),
+                ] {
+                    for is_affine in [true, false] {
+                        checks.normalization(shape, dtype, strides, nonlinearity, is_affine);
+                    }
                     checks.batch_normalization(shape, dtype, strides, nonlinearity);
                 }
+                checks.leaky_relu(shape, dtype, strides);
             }
             for k in [2, 3, 4, 5, 8, 9, 33, 105] {
-                checks.loss([2, 9, 6, 5, k], [9, 6, 5], dtype, strides);
-                checks.loss([2, 9, 6, 5, k], [18, 13, 11], dtype, strides);
+                for fine in [[9, 6, 5], [18, 13, 11]] {
+                    checks.losses([2, 9, 6, 5, k], fine, dtype, strides);
+                }
             }
         }
     }
     for dtype in types {
-        checks.loss([1, 2, 3, 2, 1024], [2, 3, 2], dtype, Strides::Dense);
-        checks.loss([1, 64, 64, 64, 3], [64; 3], dtype, Strides::Dense);
+        checks.losses([1, 2, 3, 2, 1024], [2, 3, 2], dtype, Strides::Dense);
+        checks.losses([1, 64, 64, 64, 3], [64; 3], dtype, Strides::Dense);
     }
     for case in conv_cases() {
         for dtype in types {

@@ -58,7 +58,7 @@ fn level(shape: [usize; 5], dtype: DType, device: &CudaDevice) {
     };
     let x = primitive(ramp(shape, dtype, device));
     let w = primitive(ramp([c, c, 3, 3, 3], DType::F32, device).mul_scalar(0.1));
-    let one = primitive(Tensor::<Cuda, 1>::ones([c], device));
+    let affine = Some([(); 2].map(|()| primitive(Tensor::<Cuda, 1>::ones([c], device))));
     let teraflop = 2e-12 * (n * sx * sy * sz * 27 * c * c) as f64;
     let rate = |ms: f64| format!("{ms:.3} ({:.0} TFLOP/s)", teraflop / ms * 1e3);
     let forward = milliseconds(device, || {
@@ -71,27 +71,14 @@ fn level(shape: [usize; 5], dtype: DType, device: &CudaDevice) {
         Cuda::conv_weight_gradient(x.clone(), x.clone(), geometry);
     });
     let norm = milliseconds(device, || {
-        Cuda::instance_norm(
-            x.clone(),
-            one.clone(),
-            one.clone(),
-            1e-5,
-            Nonlinearity::Relu,
-        );
+        Cuda::instance_norm(x.clone(), affine.clone(), 1e-5, Nonlinearity::Relu);
     });
-    let kept = Cuda::instance_norm(
-        x.clone(),
-        one.clone(),
-        one.clone(),
-        1e-5,
-        Nonlinearity::Relu,
-    );
+    let kept = Cuda::instance_norm(x.clone(), affine.clone(), 1e-5, Nonlinearity::Relu);
     let norm_back = milliseconds(device, || {
         Cuda::instance_norm_gradient(
             x.clone(),
             kept.statistics.clone(),
-            one.clone(),
-            one.clone(),
+            affine.clone(),
             x.clone(),
             Nonlinearity::Relu,
         );

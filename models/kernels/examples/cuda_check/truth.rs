@@ -1,6 +1,6 @@
 //! Every operation in plain loops and double precision.
 
-use vesal_kernels::{AdamWStep, ConvGeometry, Nonlinearity};
+use vesal_kernels::{AdamWStep, ConvGeometry, Nonlinearity, SgdStep};
 
 #[derive(Debug, Clone)]
 pub struct Array {
@@ -188,6 +188,7 @@ pub fn normalized(
         *value = match nonlinearity {
             Nonlinearity::Identity => y,
             Nonlinearity::Relu => y.max(0.0),
+            Nonlinearity::LeakyRelu(slope) => y.max(f64::from(slope) * y),
         };
     }
     output
@@ -214,8 +215,12 @@ pub fn instance_norm_gradient(
             let normalized = |v: usize| (x.values[at(v)] - mean) * inverse;
             let slope = |v: usize| {
                 let y = normalized(v) * weight.values[c] + bias.values[c];
-                let on = nonlinearity == Nonlinearity::Identity || y > 0.0;
-                if on { gradient.values[at(v)] } else { 0.0 }
+                let below = match nonlinearity {
+                    Nonlinearity::Identity => 1.0,
+                    Nonlinearity::Relu => 0.0,
+                    Nonlinearity::LeakyRelu(slope) => f64::from(slope),
+                };
+                gradient.values[at(v)] * if y > 0.0 { 1.0 } else { below }
             };
             let total: f64 = (0..voxels).map(slope).sum();
             let along: f64 = (0..voxels).map(|v| slope(v) * normalized(v)).sum();
@@ -251,9 +256,40 @@ fn coarse(logits: &Array, classes: &[i32], fine: [usize; 3]) -> Vec<i32> {
     picked
 }
 
+/// The loss by voxel beside the Dice loss.
+#[derive(Clone, Copy, PartialEq)]
+enum Term {
+    CrossEntropy,
+    Focal,
+}
+
 /// Loss, sums, and the gradient times a factor.
 pub fn dice_ce(logits: &Array, classes: &[i32], fine: [usize; 3], factor: f64) -> [Array; 3] {
+    dice(logits, classes, fine, factor, Term::CrossEntropy)
+}
+
+/// Loss, sums, and the gradient times a factor.
+pub fn dice_focal(logits: &Array, classes: &[i32], fine: [usize; 3], factor: f64) -> [Array; 3] {
+    dice(logits, classes, fine, factor, Term::Focal)
+}
+
+/// Focal loss of a logit, and its derivative, from the probability of the wrong answer.
+fn focal(logit: f64, is_truth: bool) -> [f64; 2] {
+    let sign = if is_truth { -1.0 } else { 1.0 };
+    let wrong = 1.0 / (1.0 + (-sign * logit).exp());
+    let right = 1.0 / (1.0 + (sign * logit).exp());
+    let loss = -right.ln();
+    let by_sign = 2.0 * wrong * wrong * right * loss + wrong.powi(3);
+    [wrong * wrong * loss, sign * by_sign]
+}
+
+fn dice(logits: &Array, classes: &[i32], fine: [usize; 3], factor: f64, term: Term) -> [Array; 3] {
     let [n, voxels, k] = extent(logits);
+    let (smooth, terms) = match term {
+        Term::CrossEntropy => (0.0, n * voxels),
+        Term::Focal => (1e-5, n * voxels * k),
+    };
+    let terms = terms as f64;
     let classes = coarse(logits, classes, fine);
     let mut p = logits.clone();
     let mut sums = Array::zeros(&[n, 3, k]);
@@ -267,7 +303,10 @@ pub fn dice_ce(logits: &Array, classes: &[i32], fine: [usize; 3], factor: f64) -
         let top = own.iter().fold(f64::MIN, |a, &b| a.max(b));
         let chosen = usize::try_from(class).ok().filter(|&c| c < k);
         let shifted = chosen.map_or(0.0, |c| own[c] - top);
-        loss.values[0] += (total.ln() - top - shifted) / (n * voxels) as f64;
+        loss.values[0] += match term {
+            Term::CrossEntropy => total.ln() - top - shifted,
+            Term::Focal => (0..k).map(|c| focal(own[c], class == c as i32)[0]).sum(),
+        } / terms;
         for (c, value) in own.iter_mut().enumerate() {
             *value = value.exp() / total;
             let at = row / voxels * 3 * k + c;
@@ -279,27 +318,30 @@ pub fn dice_ce(logits: &Array, classes: &[i32], fine: [usize; 3], factor: f64) -
     let pair = |case: usize, c: usize| {
         let at = case * 3 * k + c;
         let denominator = sums.values[at + k] + sums.values[at + 2 * k] + 1e-5;
-        (sums.values[at], denominator)
+        (2.0 * sums.values[at] + smooth, denominator)
     };
     loss.values[0] += 1.0;
     for case in 0..n {
         for c in 0..k {
-            let (overlap, denominator) = pair(case, c);
-            loss.values[0] -= 2.0 * overlap / denominator / cases;
+            let (numerator, denominator) = pair(case, c);
+            loss.values[0] -= numerator / denominator / cases;
         }
     }
     let mut gradient = Array::zeros(&logits.shape);
     for row in 0..n * voxels {
         let slope = |c: usize| {
-            let (overlap, denominator) = pair(row / voxels, c);
+            let (numerator, denominator) = pair(row / voxels, c);
             let own = p.values[row * k + c];
-            (4.0 * overlap * own / denominator - 2.0 * truth(row, c)) / denominator / cases
+            (2.0 * numerator * own / denominator - 2.0 * truth(row, c)) / denominator / cases
         };
         let along: f64 = (0..k).map(|c| slope(c) * p.values[row * k + c]).sum();
         for c in 0..k {
             let own = p.values[row * k + c];
-            let entropy = (own - truth(row, c)) / (n * voxels) as f64;
-            gradient.values[row * k + c] = (own * (slope(c) - along) + entropy) * factor;
+            let by_voxel = match term {
+                Term::CrossEntropy => own - truth(row, c),
+                Term::Focal => focal(logits.values[row * k + c], truth(row, c) == 1.0)[1],
+            };
+            gradient.values[row * k + c] = (own * (slope(c) - along) + by_voxel / terms) * factor;
         }
     }
     [loss, sums, gradient]
@@ -319,6 +361,19 @@ pub fn adamw([w, g, m, v]: [&[f64]; 4], step: AdamWStep, squares: Option<f32>) -
         output[0].push(w[i] * (1.0 - rate * f64::from(step.decay)) - rate * direction);
         output[1].push(first);
         output[2].push(second);
+    }
+    output
+}
+
+/// Weights and velocity after a step; `squares` as in [`adamw`].
+pub fn sgd([w, g, v]: [&[f64]; 3], step: SgdStep, squares: Option<f32>) -> [Vec<f64>; 2] {
+    let [rate, momentum, decay, factor] =
+        [step.rate, step.momentum, step.decay, step.factor(squares)].map(f64::from);
+    let mut output = [Vec::new(), Vec::new()];
+    for i in 0..w.len() {
+        let velocity = momentum * v[i] + g[i] * factor + decay * w[i];
+        output[0].push(w[i] - rate * velocity);
+        output[1].push(velocity);
     }
     output
 }

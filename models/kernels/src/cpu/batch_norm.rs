@@ -19,8 +19,8 @@ pub fn batch_norm_inference(
     let shape @ [n, sx, sy, sz, c] = dense::shape::<5>(&x);
     let chunks = Chunks::of_shape([1, n * sx, sy, sz, c]);
     let [mean, variance] = running;
-    let [x, mean, variance, weight, bias] =
-        [x, mean, variance, weight, bias].map(|tensor| tensor.to_contiguous());
+    let [x, mean, variance] = [x, mean, variance].map(|tensor| tensor.to_contiguous());
+    let affine = [weight, bias].map(|tensor| tensor.to_contiguous());
     let (mean, variance): (&[f32], &[f32]) = (mean.storage(), variance.storage());
     let inverse = |variance: &f32| {
         let variance = f64::from(*variance) + f64::from(epsilon);
@@ -31,7 +31,7 @@ pub fn batch_norm_inference(
         .copied()
         .chain(variance.iter().map(inverse))
         .collect();
-    let affine = AffineParameters::of_cases(&statistics, weight.storage(), bias.storage(), chunks);
+    let affine = AffineParameters::of_cases(&statistics, Some(&affine), chunks);
     let output = normalize(x.storage(), &affine, chunks, nonlinearity);
     dense::tensor(output, shape)
 }

@@ -6,30 +6,39 @@ mod batch_norm;
 mod channels;
 mod conv;
 mod dense;
-mod dice_ce;
+mod dice;
 mod dispatch;
+mod exponential;
+mod focal;
 mod gather;
+mod labels;
 mod lanes;
+mod leaky_relu;
 mod norm;
 mod norm_gradient;
 mod optimizer;
 mod packing;
+mod sgd;
 mod softmax;
 mod tile;
+mod voxel_term;
 mod weight_gradient;
 mod weight_tile;
 mod window;
 
+use burn::tensor::TensorMetadata;
 use burn_flex::{Flex, FlexTensor};
 
 use crate::backend_ops::BackendOps;
 use crate::batch_norm::BatchNormSettings;
-use crate::differentiable_ops::without_gradients;
 use crate::geometry::ConvGeometry;
 use crate::nonlinearity::Nonlinearity;
-use crate::optimizer::{AdamWStep, Moments};
+use crate::optimizer::{AdamWStep, Moments, SgdStep, Velocity};
 use crate::reference;
-use crate::results::{DiceCe, NormGradients, Normalized};
+use crate::results::{NormGradients, Normalized, VoxelLoss};
+use crate::without_gradients::without_gradients;
+use focal::Focal;
+use voxel_term::CrossEntropy;
 
 without_gradients!(Flex);
 
@@ -83,32 +92,46 @@ impl BackendOps for Flex {
 
     fn instance_norm(
         x: FlexTensor,
-        weight: FlexTensor,
-        bias: FlexTensor,
+        affine: Option<[FlexTensor; 2]>,
         epsilon: f32,
         nonlinearity: Nonlinearity,
     ) -> Normalized<Self> {
-        match dense::single([&x, &weight, &bias]) && !dense::empty(&x) {
-            true => norm::instance_norm(x, weight, bias, epsilon, nonlinearity),
-            false => reference::instance_norm::<Self>(x, weight, bias, epsilon, nonlinearity),
+        match dense::single(affine.iter().flatten().chain([&x])) && !dense::empty(&x) {
+            true => norm::instance_norm(x, affine, epsilon, nonlinearity),
+            false => reference::instance_norm::<Self>(x, affine, epsilon, nonlinearity),
         }
     }
 
     fn instance_norm_gradient(
         x: FlexTensor,
         statistics: FlexTensor,
-        weight: FlexTensor,
-        bias: FlexTensor,
+        affine: Option<[FlexTensor; 2]>,
         gradient: FlexTensor,
         nonlinearity: Nonlinearity,
     ) -> NormGradients<Self> {
-        let compute = match dense::single([&x, &statistics, &weight, &bias, &gradient])
-            && !dense::empty(&x)
-        {
+        let known = dense::single(affine.iter().flatten().chain([&x, &statistics, &gradient]));
+        let compute = match known && !dense::empty(&x) {
             true => norm_gradient::instance_norm_gradient,
             false => reference::instance_norm_gradient::<Self>,
         };
-        compute(x, statistics, weight, bias, gradient, nonlinearity)
+        compute(x, statistics, affine, gradient, nonlinearity)
+    }
+
+    fn leaky_relu_sum(x: FlexTensor, addend: Option<FlexTensor>, slope: f32) -> FlexTensor {
+        let shape = x.shape();
+        let known = dense::single(addend.iter().chain([&x]))
+            && addend.iter().all(|addend| addend.shape() == shape);
+        match known {
+            true => leaky_relu::leaky_relu_sum(x, addend, slope),
+            false => reference::leaky_relu_sum::<Self>(x, addend, slope),
+        }
+    }
+
+    fn leaky_relu_gradient(output: FlexTensor, gradient: FlexTensor, slope: f32) -> FlexTensor {
+        match dense::single([&output, &gradient]) {
+            true => leaky_relu::leaky_relu_gradient(output, gradient, slope),
+            false => reference::leaky_relu_gradient::<Self>(output, gradient, slope),
+        }
     }
 
     fn update_running(
@@ -140,9 +163,9 @@ impl BackendOps for Flex {
         compute(x, running, weight, bias, epsilon, nonlinearity)
     }
 
-    fn dice_ce(logits: FlexTensor, classes: FlexTensor) -> DiceCe<Self> {
+    fn dice_ce(logits: FlexTensor, classes: FlexTensor) -> VoxelLoss<Self> {
         match dense::single([&logits]) && !dense::empty(&logits) {
-            true => dice_ce::dice_ce(logits, classes),
+            true => dice::loss::<CrossEntropy>(logits, classes),
             false => reference::dice_ce::<Self>(logits, classes),
         }
     }
@@ -154,8 +177,27 @@ impl BackendOps for Flex {
         gradient: FlexTensor,
     ) -> FlexTensor {
         match dense::single([&logits, &sums, &gradient]) && !dense::empty(&logits) {
-            true => dice_ce::dice_ce_gradient(logits, classes, sums, gradient),
+            true => dice::gradient::<CrossEntropy>(logits, classes, sums, gradient),
             false => reference::dice_ce_gradient::<Self>(logits, classes, sums, gradient),
+        }
+    }
+
+    fn dice_focal(logits: FlexTensor, classes: FlexTensor) -> VoxelLoss<Self> {
+        match dense::single([&logits]) && !dense::empty(&logits) {
+            true => dice::loss::<Focal>(logits, classes),
+            false => reference::dice_focal::<Self>(logits, classes),
+        }
+    }
+
+    fn dice_focal_gradient(
+        logits: FlexTensor,
+        classes: FlexTensor,
+        sums: FlexTensor,
+        gradient: FlexTensor,
+    ) -> FlexTensor {
+        match dense::single([&logits, &sums, &gradient]) && !dense::empty(&logits) {
+            true => dice::gradient::<Focal>(logits, classes, sums, gradient),
+            false => reference::dice_focal_gradient::<Self>(logits, classes, sums, gradient),
         }
     }
 
@@ -183,6 +225,25 @@ impl BackendOps for Flex {
         match dense::single(tensors.chain(&guard)) {
             true => optimizer::adamw(parameters, step, guard),
             false => reference::adamw::<Self>(parameters, step, guard),
+        }
+    }
+
+    fn sgd(
+        parameters: Vec<Velocity<Self>>,
+        step: SgdStep,
+        guard: Option<FlexTensor>,
+    ) -> Vec<[FlexTensor; 2]> {
+        let tensors = parameters.iter().flat_map(|parameter| {
+            let Velocity {
+                weights,
+                gradient,
+                velocity,
+            } = parameter;
+            [weights, gradient, velocity]
+        });
+        match dense::single(tensors.chain(&guard)) {
+            true => sgd::sgd(parameters, step, guard),
+            false => reference::sgd::<Self>(parameters, step, guard),
         }
     }
 }

@@ -12,21 +12,17 @@ use crate::results::Normalized;
 
 pub fn instance_norm(
     x: FlexTensor,
-    weight: FlexTensor,
-    bias: FlexTensor,
+    affine: Option<[FlexTensor; 2]>,
     epsilon: f32,
     nonlinearity: Nonlinearity,
 ) -> Normalized<Flex> {
     let shape @ [n, .., c] = dense::shape::<5>(&x);
     let chunks = Chunks::of_shape(shape);
-    let (x, weight, bias) = (
-        x.to_contiguous(),
-        weight.to_contiguous(),
-        bias.to_contiguous(),
-    );
+    let x = x.to_contiguous();
+    let affine = affine.map(|affine| affine.map(|tensor| tensor.to_contiguous()));
     let x: &[f32] = x.storage();
     let statistics = statistics(x, n, chunks, epsilon);
-    let affine = AffineParameters::of_cases(&statistics, weight.storage(), bias.storage(), chunks);
+    let affine = AffineParameters::of_cases(&statistics, affine.as_ref(), chunks);
     let output = normalize(x, &affine, chunks, nonlinearity);
     Normalized {
         output: dense::tensor(output, shape),
@@ -50,7 +46,7 @@ pub fn normalize(
             vectorized(Apply {
                 x,
                 affine: &affine[case],
-                floor: nonlinearity.floor(),
+                slope: nonlinearity.slope(),
                 output,
             })
         });
@@ -138,31 +134,36 @@ pub struct AffineParameters {
 }
 
 impl AffineParameters {
-    /// For every case, from statistics `[N, 2, C]`.
-    pub fn of_cases(statistics: &[f32], weight: &[f32], bias: &[f32], chunks: Chunks) -> Vec<Self> {
+    /// For every case, from statistics `[N, 2, C]` and contiguous weight and bias, if there are any.
+    pub fn of_cases(
+        statistics: &[f32],
+        affine: Option<&[FlexTensor; 2]>,
+        chunks: Chunks,
+    ) -> Vec<Self> {
+        let repeated = |values: &[f32]| chunks.repeated(values.iter().copied());
+        let [weight, bias] = match affine {
+            Some(affine) => affine.each_ref().map(|tensor| repeated(tensor.storage())),
+            None => [1.0, 0.0].map(|value| vec![value; chunks.row()]),
+        };
         statistics
             .chunks_exact(2 * chunks.channels)
-            .map(|statistics| Self::new(statistics, weight, bias, chunks))
+            .map(|statistics| {
+                let (mean, inverse) = statistics.split_at(chunks.channels);
+                Self {
+                    mean: repeated(mean),
+                    inverse: repeated(inverse),
+                    weight: weight.clone(),
+                    bias: bias.clone(),
+                }
+            })
             .collect()
-    }
-
-    fn new(statistics: &[f32], weight: &[f32], bias: &[f32], chunks: Chunks) -> Self {
-        let (mean, inverse) = statistics.split_at(chunks.channels);
-        let [mean, inverse, weight, bias] =
-            [mean, inverse, weight, bias].map(|values| chunks.repeated(values.iter().copied()));
-        Self {
-            mean,
-            inverse,
-            weight,
-            bias,
-        }
     }
 }
 
 struct Apply<'a> {
     x: &'a [f32],
     affine: &'a AffineParameters,
-    floor: f32,
+    slope: f32,
     output: &'a mut [f32],
 }
 
@@ -178,7 +179,7 @@ impl Vectorized for Apply<'_> {
             bias,
         } = self.affine;
         let row = mean.len();
-        let floor = self.floor;
+        let slope = self.slope;
         for (x, output) in self.x.chunks(row).zip(self.output.chunks_mut(row)) {
             let length = x.len();
             let (mean, inverse) = (&mean[..length], &inverse[..length]);
@@ -186,8 +187,8 @@ impl Vectorized for Apply<'_> {
             let output = &mut output[..length];
             for i in 0..length {
                 let y = (x[i] - mean[i]) * inverse[i] * weight[i] + bias[i];
-                // NaN must be kept, so that it is noticed.
-                output[i] = if y < floor { floor } else { y };
+                // NaN is kept, so that it is noticed.
+                output[i] = if y < 0.0 { y * slope } else { y };
             }
         }
     }

@@ -14,24 +14,18 @@ use crate::results::NormGradients;
 pub fn instance_norm_gradient(
     x: FlexTensor,
     statistics: FlexTensor,
-    weight: FlexTensor,
-    bias: FlexTensor,
+    affine: Option<[FlexTensor; 2]>,
     gradient: FlexTensor,
     nonlinearity: Nonlinearity,
 ) -> NormGradients<Flex> {
     let shape @ [.., c] = dense::shape::<5>(&x);
     let chunks = Chunks::of_shape(shape);
     let voxels = chunks.case / c;
-    let [x, statistics, weight, bias, gradient] =
-        [x, statistics, weight, bias, gradient].map(|tensor| tensor.to_contiguous());
+    let [x, statistics, gradient] = [x, statistics, gradient].map(|tensor| tensor.to_contiguous());
+    let learned = affine.map(|affine| affine.map(|tensor| tensor.to_contiguous()));
     let (x, gradient): (&[f32], &[f32]) = (x.storage(), gradient.storage());
-    let floor = nonlinearity.floor();
-    let affine = AffineParameters::of_cases(
-        statistics.storage(),
-        weight.storage(),
-        bias.storage(),
-        chunks,
-    );
+    let slope = nonlinearity.slope();
+    let affine = AffineParameters::of_cases(statistics.storage(), learned.as_ref(), chunks);
     let partial: Vec<Vec<f64>> = chunks
         .of(x)
         .into_par_iter()
@@ -43,7 +37,7 @@ pub fn instance_norm_gradient(
                 x,
                 gradient,
                 affine: &affine[case],
-                floor,
+                slope,
                 total,
                 along,
             });
@@ -76,7 +70,7 @@ pub fn instance_norm_gradient(
                 x,
                 gradient,
                 affine: &affine[case],
-                floor,
+                slope,
                 total,
                 along,
                 output,
@@ -88,8 +82,8 @@ pub fn instance_norm_gradient(
         .collect();
     NormGradients {
         input: dense::tensor(input, shape),
-        weight: dense::tensor(sums[c..].to_vec(), [c]),
-        bias: dense::tensor(sums[..c].to_vec(), [c]),
+        affine: learned
+            .map(|_| [&sums[c..], &sums[..c]].map(|sums| dense::tensor(sums.to_vec(), [c]))),
     }
 }
 
@@ -97,7 +91,7 @@ struct GradientSums<'a> {
     x: &'a [f32],
     gradient: &'a [f32],
     affine: &'a AffineParameters,
-    floor: f32,
+    slope: f32,
     total: &'a mut [f32],
     along: &'a mut [f32],
 }
@@ -114,7 +108,7 @@ impl Vectorized for GradientSums<'_> {
             bias,
         } = self.affine;
         let row = mean.len();
-        let floor = self.floor;
+        let slope = self.slope;
         for (x, gradient) in self.x.chunks(row).zip(self.gradient.chunks(row)) {
             let length = x.len();
             let (mean, inverse) = (&mean[..length], &inverse[..length]);
@@ -123,8 +117,12 @@ impl Vectorized for GradientSums<'_> {
             let (total, along) = (&mut self.total[..length], &mut self.along[..length]);
             for i in 0..length {
                 let normalized = (x[i] - mean[i]) * inverse[i];
-                let off = normalized * weight[i] + bias[i] <= floor;
-                let gradient = if off { 0.0 } else { gradient[i] };
+                let below = normalized * weight[i] + bias[i] <= 0.0;
+                let gradient = if below {
+                    gradient[i] * slope
+                } else {
+                    gradient[i]
+                };
                 total[i] += gradient;
                 along[i] += gradient * normalized;
             }
@@ -136,7 +134,7 @@ struct InputGradient<'a> {
     x: &'a [f32],
     gradient: &'a [f32],
     affine: &'a AffineParameters,
-    floor: f32,
+    slope: f32,
     /// Mean of the gradient.
     total: &'a [f32],
     /// Mean of the gradient times the normalized input.
@@ -156,7 +154,7 @@ impl Vectorized for InputGradient<'_> {
             bias,
         } = self.affine;
         let row = mean.len();
-        let floor = self.floor;
+        let slope = self.slope;
         let rows = self.x.chunks(row).zip(self.gradient.chunks(row));
         for ((x, gradient), output) in rows.zip(self.output.chunks_mut(row)) {
             let length = x.len();
@@ -166,8 +164,12 @@ impl Vectorized for InputGradient<'_> {
             let (gradient, output) = (&gradient[..length], &mut output[..length]);
             for i in 0..length {
                 let normalized = (x[i] - mean[i]) * inverse[i];
-                let off = normalized * weight[i] + bias[i] <= floor;
-                let gradient = if off { 0.0 } else { gradient[i] };
+                let below = normalized * weight[i] + bias[i] <= 0.0;
+                let gradient = if below {
+                    gradient[i] * slope
+                } else {
+                    gradient[i]
+                };
                 let centered = gradient - (total[i] + normalized * along[i]);
                 output[i] = centered * (inverse[i] * weight[i]);
             }

@@ -5,7 +5,9 @@ use burn::tensor::{Int, Tensor, TensorData};
 use burn_flex::Flex;
 
 use crate::backend_ops::BackendOps;
-use crate::differentiable_ops::{conv, conv_transpose, dice_ce, instance_norm};
+use crate::differentiable_ops::{
+    add_leaky_relu, conv, conv_transpose, dice_ce, dice_focal, instance_norm, leaky_relu,
+};
 use crate::geometry::ConvGeometry;
 use crate::nonlinearity::Nonlinearity;
 use crate::testing::{self, Numbers, float, int, values};
@@ -24,14 +26,21 @@ fn instance_normalization_equals_the_reference() {
 }
 
 #[test]
-fn the_loss_equals_the_reference() {
+fn losses_equal_the_reference() {
     testing::check_dice_ce::<Flex>(TOLERANCE);
+    testing::check_dice_focal::<Flex>(TOLERANCE);
 }
 
 #[test]
-fn the_optimizer_equals_the_reference() {
+fn optimizers_equal_the_reference() {
     testing::check_squared_norm::<Flex>(TOLERANCE);
     testing::check_adamw::<Flex>(TOLERANCE);
+    testing::check_sgd::<Flex>(TOLERANCE);
+}
+
+#[test]
+fn leaky_relus_equal_plain_loops() {
+    testing::check_leaky_relu::<Flex>(TOLERANCE);
 }
 
 #[test]
@@ -81,28 +90,14 @@ fn results_do_not_depend_on_the_number_of_threads() {
             }
             let [input, gradient] = [0; 2].map(|_| float::<Flex>(&numbers.floats(shape)));
             let [weight, bias] = [0; 2].map(|_| float::<Flex>(&numbers.floats([c])));
-            let (i, w, b, relu) = (
-                input.clone(),
-                weight.clone(),
-                bias.clone(),
-                Nonlinearity::Relu,
-            );
-            let normalized = Flex::instance_norm(i, w, b, 1e-5, relu);
+            let relu = Nonlinearity::Relu;
+            let affine = Some([weight, bias]);
+            let normalized = Flex::instance_norm(input.clone(), affine.clone(), 1e-5, relu);
             let statistics = normalized.statistics;
-            let gradients = Flex::instance_norm_gradient(
-                input.clone(),
-                statistics,
-                weight,
-                bias,
-                gradient,
-                relu,
-            );
-            results.extend([
-                normalized.output,
-                gradients.input,
-                gradients.weight,
-                gradients.bias,
-            ]);
+            let gradients =
+                Flex::instance_norm_gradient(input.clone(), statistics, affine, gradient, relu);
+            results.extend([normalized.output, gradients.input]);
+            results.extend(gradients.affine.into_iter().flatten());
             let [weight, bias] = [0; 2].map(|_| float::<Flex>(&numbers.floats([c])));
             let (i, w, b) = (input.clone(), weight.clone(), bias.clone());
             let normalized = Flex::batch_norm(i, w, b, 1e-5, relu);
@@ -115,17 +110,16 @@ fn results_do_not_depend_on_the_number_of_threads() {
                 upstream,
                 relu,
             );
-            results.extend([
-                normalized.output,
-                normalized.statistics,
-                gradients.input,
-                gradients.weight,
-                gradients.bias,
-            ]);
+            results.extend([normalized.output, normalized.statistics, gradients.input]);
+            results.extend(gradients.affine.into_iter().flatten());
             let classes = int::<Flex>(&numbers.classes([n, x, y, z], c));
-            let computed = Flex::dice_ce(input, classes);
             results.push(Flex::squared_norm(&results));
-            results.extend([computed.loss, computed.sums]);
+            for computed in [
+                Flex::dice_ce(input.clone(), classes.clone()),
+                Flex::dice_focal(input, classes),
+            ] {
+                results.extend([computed.loss, computed.sums]);
+            }
         }
         let bits = |value: f32| value.to_bits();
         let results = results.into_iter().flat_map(values::<Flex>);
@@ -214,35 +208,72 @@ fn convolutions_have_the_gradients_of_differences() {
 #[test]
 fn normalization_has_the_gradient_of_differences() {
     let shape = [2, 2, 3, 2, 3];
-    for nonlinearity in [Nonlinearity::Identity, Nonlinearity::Relu] {
+    for nonlinearity in testing::NONLINEARITIES {
         let mut numbers = Numbers::new(4);
         // Shifts that keep every value off the kink.
         let bias = match nonlinearity {
             Nonlinearity::Identity => numbers.floats([3]),
-            Nonlinearity::Relu => TensorData::from([5.0_f32, -5.0, 4.0]),
+            Nonlinearity::Relu | Nonlinearity::LeakyRelu(_) => {
+                TensorData::from([5.0_f32, -5.0, 4.0])
+            }
         };
         let x: Vec<f32> = (0..72).map(|_| 3.0 * numbers.float()).collect();
         let data = [TensorData::new(x, shape), numbers.floats([3]), bias];
         check_gradients(data, |[x, weight, bias]| {
-            weighted(instance_norm(
-                x.reshape(shape),
-                weight,
-                bias,
-                1e-5,
-                nonlinearity,
-            ))
+            let affine = Some([weight, bias]);
+            weighted(instance_norm(x.reshape(shape), affine, 1e-5, nonlinearity))
         });
     }
 }
 
 #[test]
-fn the_loss_has_the_gradient_of_differences() {
+fn normalization_without_weights_has_the_gradient_of_differences() {
+    let shape = [2, 2, 3, 2, 3];
+    check_gradients([Numbers::new(4).floats(shape)], |[x]| {
+        weighted(instance_norm(
+            x.reshape(shape),
+            None,
+            1e-5,
+            Nonlinearity::Identity,
+        ))
+    });
+}
+
+#[test]
+fn leaky_relus_have_the_gradients_of_differences() {
+    let mut numbers = Numbers::new(17);
+    let shape = [1, 2, 3, 2, 2];
+    // Off the kink.
+    let values: Vec<f32> = (0..24)
+        .map(|i| (0.1 + numbers.float().abs()) * if i % 3 == 0 { -1.0 } else { 1.0 })
+        .collect();
+    let x = TensorData::new(values, shape);
+    let addend = TensorData::new(vec![0.05_f32; 24], shape);
+    check_gradients([x.clone()], |[x]| {
+        weighted(leaky_relu(x.reshape(shape), 0.3))
+    });
+    check_gradients([x, addend], |[x, addend]| {
+        let (x, addend) = (x.reshape(shape), addend.reshape(shape));
+        weighted(add_leaky_relu(x, addend, 0.3))
+    });
+}
+
+#[test]
+#[should_panic(expected = "a slope of -0.1")]
+fn a_leaky_relu_that_turns_signs_is_refused() {
+    Flex::leaky_relu_sum(float::<Flex>(&TensorData::from([1.0_f32])), None, -0.1);
+}
+
+#[test]
+fn losses_have_the_gradients_of_differences() {
     let mut numbers = Numbers::new(8);
     let shape = [2, 2, 3, 2, 3];
     let classes = numbers.classes([2, 4, 3, 5], 3);
-    check_gradients([numbers.floats(shape)], |[logits]| {
-        let classes =
-            Tensor::<Differentiable, 4, Int>::from_data(classes.clone(), &Default::default());
-        dice_ce(logits.reshape(shape), classes)
-    });
+    for loss in [dice_ce, dice_focal] {
+        check_gradients([numbers.floats(shape)], |[logits]| {
+            let classes =
+                Tensor::<Differentiable, 4, Int>::from_data(classes.clone(), &Default::default());
+            loss(logits.reshape(shape), classes)
+        });
+    }
 }

@@ -1,104 +1,74 @@
-//! Dice plus cross entropy.
+//! Dice plus cross entropy or focal loss.
 #![allow(unsafe_code, reason = "launches kernels")]
 
 use burn::tensor::DType;
 
 use super::argument::argument;
 use super::backend::{Cuda, CudaTensor};
+use super::labeled::{Labeled, THREADS};
 use super::operation::Operation;
-use super::precision::ActivationType;
-use super::tensor::{axes, is_single, strides};
-use crate::reference;
-use crate::results::DiceCe;
-
-/// Largest number of classes whose sums fit shared memory.
-const MOST_CLASSES: usize = 1024;
-
-/// Threads of a block, as in loss.cu.
-const THREADS: usize = 256;
-
-/// Shared memory of a block, in bytes.
-const SHARED_BYTES: usize = 48 << 10;
+use crate::reference::{self, FOCAL_SMOOTH_NUMERATOR};
+use crate::results::VoxelLoss;
 
 /// Target number of blocks per multiprocessor.
 const BLOCKS: usize = 8;
 
-/// Class indices on their own grid; laid out as in loss.cu.
-#[repr(C)]
+/// The loss by voxel beside the Dice loss.
 #[derive(Debug, Clone, Copy)]
-struct Classes {
-    strides: [u32; 4],
-    fine: [u32; 3],
-    coarse: [u32; 3],
+enum Term {
+    CrossEntropy,
+    Focal,
 }
 
-/// Supported shapes and layouts of logits and classes.
-struct Labeled {
-    precision: ActivationType,
-    cases: usize,
-    voxels: usize,
-    count: usize,
-    classes: Classes,
-}
-
-impl Labeled {
-    fn of(logits: &CudaTensor, classes: &CudaTensor) -> Option<Self> {
-        let precision = ActivationType::of(logits)?;
-        let [cases, x, y, z, count] = axes::<5>(logits);
-        if classes.dtype != DType::I32
-            || classes.meta.shape().num_dims() != 4
-            || count > MOST_CLASSES
-        {
-            return None;
+impl Term {
+    /// The name of a kernel.
+    fn stem(self, what: &str) -> String {
+        match self {
+            Self::CrossEntropy => format!("dice_ce_{what}"),
+            Self::Focal => format!("dice_focal_{what}"),
         }
-        let [own_cases, fine @ ..] = axes::<4>(classes);
-        let coarse = [x, y, z];
-        let fits = own_cases == cases && fine.iter().zip(&coarse).all(|(fine, own)| fine >= own);
-        let whole = |values: [usize; 3]| values.map(|value| value as u32);
-        fits.then(|| Self {
-            precision,
-            cases,
-            voxels: x * y * z,
-            count,
-            classes: Classes {
-                strides: strides::<4>(classes).map(|stride| stride as u32),
-                fine: whole(fine),
-                coarse: whole(coarse),
-            },
-        })
     }
 
-    /// The kernel for this many classes, and its warps and bytes of shared memory per block.
-    fn kernel(&self, stem: &str) -> (String, usize, usize) {
-        let name = self.precision.name();
-        let width = match self.count {
-            0..=4 => "4",
-            5..=8 => "8",
-            _ => {
-                let sums = 4 * (3 * self.count + 1);
-                let warps = (SHARED_BYTES / sums).clamp(1, THREADS / 32);
-                return (format!("{stem}_{name}_many"), warps, warps * sums);
-            }
-        };
-        (format!("{stem}_{name}_{width}"), THREADS / 32, 0)
+    /// Values per case, of which the loss has the mean.
+    fn count(self, labeled: &Labeled) -> usize {
+        match self {
+            Self::CrossEntropy => labeled.voxels,
+            Self::Focal => labeled.voxels * labeled.count,
+        }
     }
 
-    /// Voxels that a block takes at once.
-    fn stride(&self, warps: usize) -> usize {
-        if self.count <= 8 { THREADS } else { warps }
+    /// Added to twice the overlap in the Dice loss.
+    fn smooth_numerator(self) -> f32 {
+        match self {
+            Self::CrossEntropy => 0.0,
+            Self::Focal => FOCAL_SMOOTH_NUMERATOR as f32,
+        }
     }
 }
 
-pub fn dice_ce(logits: CudaTensor, classes: CudaTensor) -> DiceCe<Cuda> {
-    let Some(labeled) = Labeled::of(&logits, &classes) else {
-        return reference::dice_ce::<Cuda>(logits, classes);
-    };
+pub fn dice_ce(logits: CudaTensor, classes: CudaTensor) -> VoxelLoss<Cuda> {
+    match Labeled::of(&logits, &classes) {
+        Some(labeled) => loss(Term::CrossEntropy, labeled, logits, classes),
+        None => reference::dice_ce::<Cuda>(logits, classes),
+    }
+}
+
+pub fn dice_focal(logits: CudaTensor, classes: CudaTensor) -> VoxelLoss<Cuda> {
+    match Labeled::of(&logits, &classes) {
+        Some(labeled) => loss(Term::Focal, labeled, logits, classes),
+        None => reference::dice_focal::<Cuda>(logits, classes),
+    }
+}
+
+fn loss(term: Term, labeled: Labeled, logits: CudaTensor, classes: CudaTensor) -> VoxelLoss<Cuda> {
     let mut operation = Operation::beside(&logits);
     let logits = operation.dense(logits);
     let classes = operation.strided(&classes);
     let (loss, to_loss) = operation.output([1], DType::F32);
     let (sums, to_sums) = operation.output([labeled.cases, 3, labeled.count], DType::F32);
     operation.submit(move |gpu, at| {
+        let terms = term.count(&labeled) as u32;
+        let smooth_numerator = term.smooth_numerator();
         let Labeled {
             cases,
             voxels,
@@ -106,13 +76,13 @@ pub fn dice_ce(logits: CudaTensor, classes: CudaTensor) -> DiceCe<Cuda> {
             classes: grid,
             ..
         } = labeled;
-        let (kernel, warps, shared_bytes) = labeled.kernel("loss_sums");
+        let (kernel, warps, shared_bytes) = labeled.kernel(&term.stem("sums"));
         let most = (BLOCKS * gpu.multiprocessors as usize / cases).max(1);
         let wanted = voxels.div_ceil(labeled.stride(warps)).min(most);
         let chunk = voxels.div_ceil(wanted);
         let chunks = voxels.div_ceil(chunk);
         let outputs = cases * (3 * count + 1);
-        let [partials, entropies] = gpu.scratch([outputs * chunks * 4, cases * 4])?;
+        let [partials, losses] = gpu.scratch([outputs * chunks * 4, cases * 4])?;
         let [logits, classes, to_loss, to_sums] =
             [logits, classes, to_loss, to_sums].map(|buffer| at.of(buffer));
         let [cases, voxels, count, chunk, chunks] =
@@ -142,7 +112,7 @@ pub fn dice_ce(logits: CudaTensor, classes: CudaTensor) -> DiceCe<Cuda> {
                 &mut [
                     argument(&partials),
                     argument(&to_sums),
-                    argument(&entropies),
+                    argument(&losses),
                     argument(&cases),
                     argument(&count),
                     argument(&chunks),
@@ -155,16 +125,17 @@ pub fn dice_ce(logits: CudaTensor, classes: CudaTensor) -> DiceCe<Cuda> {
                 0,
                 &mut [
                     argument(&to_sums),
-                    argument(&entropies),
+                    argument(&losses),
                     argument(&to_loss),
                     argument(&cases),
                     argument(&count),
-                    argument(&voxels),
+                    argument(&terms),
+                    argument(&smooth_numerator),
                 ],
             )
         }
     });
-    DiceCe { loss, sums }
+    VoxelLoss { loss, sums }
 }
 
 pub fn dice_ce_gradient(
@@ -173,13 +144,36 @@ pub fn dice_ce_gradient(
     sums: CudaTensor,
     gradient: CudaTensor,
 ) -> CudaTensor {
-    let known =
-        is_single(&sums) && is_single(&gradient) && gradient.meta.shape().num_elements() == 1;
-    let labeled = Labeled::of(&logits, &classes)
-        .filter(|own| known && sums.meta.shape().num_elements() == own.cases * 3 * own.count);
-    let Some(labeled) = labeled else {
-        return reference::dice_ce_gradient::<Cuda>(logits, classes, sums, gradient);
-    };
+    match Labeled::with_gradient(&logits, &classes, &sums, &gradient) {
+        Some(labeled) => {
+            let term = Term::CrossEntropy;
+            loss_gradient(term, labeled, [logits, classes, sums, gradient])
+        }
+        None => reference::dice_ce_gradient::<Cuda>(logits, classes, sums, gradient),
+    }
+}
+
+pub fn dice_focal_gradient(
+    logits: CudaTensor,
+    classes: CudaTensor,
+    sums: CudaTensor,
+    gradient: CudaTensor,
+) -> CudaTensor {
+    match Labeled::with_gradient(&logits, &classes, &sums, &gradient) {
+        Some(labeled) => {
+            let term = Term::Focal;
+            loss_gradient(term, labeled, [logits, classes, sums, gradient])
+        }
+        None => reference::dice_focal_gradient::<Cuda>(logits, classes, sums, gradient),
+    }
+}
+
+/// With respect to the logits; inputs as of `dice_ce_gradient`.
+fn loss_gradient(
+    term: Term,
+    labeled: Labeled,
+    [logits, classes, sums, gradient]: [CudaTensor; 4],
+) -> CudaTensor {
     let mut operation = Operation::beside(&logits);
     let (shape, dtype) = (logits.meta.shape().clone(), logits.dtype);
     let logits = operation.dense(logits);
@@ -188,7 +182,7 @@ pub fn dice_ce_gradient(
     let gradient = operation.dense(gradient);
     let (output, into) = operation.output(shape, dtype);
     operation.submit(move |gpu, at| {
-        let (kernel, warps, _) = labeled.kernel("loss_gradient");
+        let (kernel, warps, _) = labeled.kernel(&term.stem("gradient"));
         let most = (BLOCKS * gpu.multiprocessors as usize / labeled.cases).max(1);
         let blocks = labeled.voxels.div_ceil(labeled.stride(warps)).min(most);
         let [logits, classes, sums, gradient, into] =
@@ -196,7 +190,8 @@ pub fn dice_ce_gradient(
         let grid = labeled.classes;
         let (voxels, count) = (labeled.voxels as u32, labeled.count as u32);
         let inverse_cases = 1.0 / (labeled.cases * labeled.count) as f32;
-        let inverse_voxels = 1.0 / (labeled.cases * labeled.voxels) as f32;
+        let inverse_terms = 1.0 / (labeled.cases * term.count(&labeled)) as f32;
+        let smooth_numerator = term.smooth_numerator();
         // SAFETY: buffers have the sizes of the tensors' shapes.
         unsafe {
             gpu.launch(
@@ -214,7 +209,8 @@ pub fn dice_ce_gradient(
                     argument(&voxels),
                     argument(&count),
                     argument(&inverse_cases),
-                    argument(&inverse_voxels),
+                    argument(&inverse_terms),
+                    argument(&smooth_numerator),
                 ],
             )
         }

@@ -12,6 +12,8 @@ mod convolution;
 mod cudnn;
 mod error;
 mod gpu;
+mod labeled;
+mod leaky_relu;
 mod limits;
 mod loss;
 mod nccl;
@@ -31,11 +33,11 @@ mod weights;
 
 use crate::backend_ops::BackendOps;
 use crate::batch_norm::BatchNormSettings;
-use crate::differentiable_ops::without_gradients;
 use crate::geometry::ConvGeometry;
 use crate::nonlinearity::Nonlinearity;
-use crate::optimizer::{AdamWStep, Moments};
-use crate::results::{DiceCe, NormGradients, Normalized, Scalars};
+use crate::optimizer::{AdamWStep, Moments, SgdStep, Velocity};
+use crate::results::{NormGradients, Normalized, Scalars, VoxelLoss};
+use crate::without_gradients::without_gradients;
 use backend::CudaTensor;
 
 pub use backend::Cuda;
@@ -80,23 +82,29 @@ impl BackendOps for Cuda {
 
     fn instance_norm(
         x: CudaTensor,
-        weight: CudaTensor,
-        bias: CudaTensor,
+        affine: Option<[CudaTensor; 2]>,
         epsilon: f32,
         nonlinearity: Nonlinearity,
     ) -> Normalized<Self> {
-        normalization::instance_norm(x, weight, bias, epsilon, nonlinearity)
+        normalization::instance_norm(x, affine, epsilon, nonlinearity)
     }
 
     fn instance_norm_gradient(
         x: CudaTensor,
         statistics: CudaTensor,
-        weight: CudaTensor,
-        bias: CudaTensor,
+        affine: Option<[CudaTensor; 2]>,
         gradient: CudaTensor,
         nonlinearity: Nonlinearity,
     ) -> NormGradients<Self> {
-        normalization::instance_norm_gradient(x, statistics, weight, bias, gradient, nonlinearity)
+        normalization::instance_norm_gradient(x, statistics, affine, gradient, nonlinearity)
+    }
+
+    fn leaky_relu_sum(x: CudaTensor, addend: Option<CudaTensor>, slope: f32) -> CudaTensor {
+        leaky_relu::leaky_relu_sum(x, addend, slope)
+    }
+
+    fn leaky_relu_gradient(output: CudaTensor, gradient: CudaTensor, slope: f32) -> CudaTensor {
+        leaky_relu::leaky_relu_gradient(output, gradient, slope)
     }
 
     fn update_running(
@@ -119,7 +127,7 @@ impl BackendOps for Cuda {
         batch_norm::batch_norm_inference(x, running, weight, bias, epsilon, nonlinearity)
     }
 
-    fn dice_ce(logits: CudaTensor, classes: CudaTensor) -> DiceCe<Self> {
+    fn dice_ce(logits: CudaTensor, classes: CudaTensor) -> VoxelLoss<Self> {
         loss::dice_ce(logits, classes)
     }
 
@@ -130,6 +138,19 @@ impl BackendOps for Cuda {
         gradient: CudaTensor,
     ) -> CudaTensor {
         loss::dice_ce_gradient(logits, classes, sums, gradient)
+    }
+
+    fn dice_focal(logits: CudaTensor, classes: CudaTensor) -> VoxelLoss<Self> {
+        loss::dice_focal(logits, classes)
+    }
+
+    fn dice_focal_gradient(
+        logits: CudaTensor,
+        classes: CudaTensor,
+        sums: CudaTensor,
+        gradient: CudaTensor,
+    ) -> CudaTensor {
+        loss::dice_focal_gradient(logits, classes, sums, gradient)
     }
 
     fn squared_norm(tensors: &[CudaTensor]) -> CudaTensor {
@@ -146,5 +167,13 @@ impl BackendOps for Cuda {
         guard: Option<CudaTensor>,
     ) -> Vec<[CudaTensor; 3]> {
         optimizer::adamw(parameters, step, guard)
+    }
+
+    fn sgd(
+        parameters: Vec<Velocity<Self>>,
+        step: SgdStep,
+        guard: Option<CudaTensor>,
+    ) -> Vec<[CudaTensor; 2]> {
+        optimizer::sgd(parameters, step, guard)
     }
 }

@@ -8,7 +8,7 @@ use super::backend::{Cuda, CudaTensor};
 use super::error::CudaError;
 use super::gpu::Gpu;
 use super::limits::MOST_BLOCKS;
-use super::operation::Operation;
+use super::operation::{Addresses, Buffer, Operation};
 use super::precision::ActivationType;
 use super::tensor::axes;
 use super::tiling::{COMBINE_THREADS, LaunchGrid, combine_blocks, extent, is_parameter};
@@ -18,30 +18,30 @@ use crate::results::{NormGradients, Normalized};
 
 pub fn instance_norm(
     x: CudaTensor,
-    weight: CudaTensor,
-    bias: CudaTensor,
+    affine: Option<[CudaTensor; 2]>,
     epsilon: f32,
     nonlinearity: Nonlinearity,
 ) -> Normalized<Cuda> {
     let known = ActivationType::of(&x).filter(|_| {
         let [.., channels] = extent(&x);
-        channels <= MOST_BLOCKS && is_parameter(&weight, channels) && is_parameter(&bias, channels)
+        let mut affine = affine.iter().flatten();
+        channels <= MOST_BLOCKS && affine.all(|tensor| is_parameter(tensor, channels))
     });
     let Some(precision) = known else {
-        return reference::instance_norm::<Cuda>(x, weight, bias, epsilon, nonlinearity);
+        return reference::instance_norm::<Cuda>(x, affine, epsilon, nonlinearity);
     };
     let extent @ [cases, voxels, channels] = extent(&x);
     let mut operation = Operation::beside(&x);
     let (shape, dtype) = (x.meta.shape().clone(), x.dtype);
     let x = operation.dense(x);
-    let weight = operation.dense(weight);
-    let bias = operation.dense(bias);
+    let affine = affine.map(|affine| affine.map(|tensor| operation.dense(tensor)));
     let (output, y) = operation.output(shape, dtype);
     let (statistics, kept) = operation.output([cases, 2, channels], DType::F32);
     operation.submit(move |gpu, at| {
         let grid = LaunchGrid::new(gpu.multiprocessors, precision, extent, nonlinearity);
         let [partials] = gpu.scratch([grid.partial_bytes()])?;
-        let [x, y, kept, weight, bias] = [x, y, kept, weight, bias].map(|buffer| at.of(buffer));
+        let [x, y, kept] = [x, y, kept].map(|buffer| at.of(buffer));
+        let [weight, bias] = or_null(affine, at);
         let (voxels, channels, chunks) = (voxels as u32, channels as u32, grid.blocks[0]);
         let combine = format!("combine_moments_{}", precision.name());
         let combine_grid = [combine_blocks(channels as usize), cases as u32, 1];
@@ -75,12 +75,17 @@ pub fn instance_norm(
     Normalized { output, statistics }
 }
 
+/// Addresses of a pair of buffers, null where there are none.
+fn or_null(pair: Option<[Buffer; 2]>, at: &Addresses) -> [u64; 2] {
+    pair.map_or([0, 0], |pair| pair.map(|buffer| at.of(buffer)))
+}
+
 /// Normalizes by statistics and applies weight, bias and nonlinearity.
 ///
 /// # Safety
 ///
 /// `buffers` are the addresses of input and output of the grid's extent, of its mean and inverse deviation per case and
-/// channel, and of weight and bias.
+/// channel, and of weight and bias, both null where there are none.
 pub unsafe fn normalize(
     gpu: &mut Gpu,
     grid: &LaunchGrid,
@@ -108,8 +113,7 @@ pub unsafe fn normalize(
 pub fn instance_norm_gradient(
     x: CudaTensor,
     statistics: CudaTensor,
-    weight: CudaTensor,
-    bias: CudaTensor,
+    affine: Option<[CudaTensor; 2]>,
     gradient: CudaTensor,
     nonlinearity: Nonlinearity,
 ) -> NormGradients<Cuda> {
@@ -118,16 +122,17 @@ pub fn instance_norm_gradient(
         channels <= MOST_BLOCKS
             && ActivationType::of(&gradient) == Some(precision)
             && axes::<5>(&gradient) == axes::<5>(&x)
-            && is_parameter(&weight, channels)
-            && is_parameter(&bias, channels)
+            && affine
+                .iter()
+                .flatten()
+                .all(|tensor| is_parameter(tensor, channels))
             && is_parameter(&statistics, cases * 2 * channels)
     });
     let Some(precision) = known else {
         return reference::instance_norm_gradient::<Cuda>(
             x,
             statistics,
-            weight,
-            bias,
+            affine,
             gradient,
             nonlinearity,
         );
@@ -135,16 +140,20 @@ pub fn instance_norm_gradient(
     let extent @ [cases, voxels, channels] = extent(&x);
     let mut operation = Operation::beside(&x);
     let (shape, dtype) = (x.meta.shape().clone(), x.dtype);
-    let inputs = [x, gradient, statistics, weight, bias].map(|tensor| operation.dense(tensor));
+    let inputs = [x, gradient, statistics].map(|tensor| operation.dense(tensor));
+    let affine = affine.map(|affine| affine.map(|tensor| operation.dense(tensor)));
     let (input, to_input) = operation.output(shape, dtype);
-    let (weight, to_weight) = operation.output([channels], DType::F32);
-    let (bias, to_bias) = operation.output([channels], DType::F32);
+    let learned = affine.map(|_| [0; 2].map(|_| operation.output([channels], DType::F32)));
+    let to_affine = learned
+        .as_ref()
+        .map(|learned| learned.each_ref().map(|&(_, buffer)| buffer));
     operation.submit(move |gpu, at| {
         let grid = LaunchGrid::new(gpu.multiprocessors, precision, extent, nonlinearity);
         let [partials, means] = gpu.scratch([grid.partial_bytes(), cases * 2 * channels * 4])?;
-        let [x, gradient, statistics, weight, bias] = inputs.map(|buffer| at.of(buffer));
-        let [to_input, to_weight, to_bias] =
-            [to_input, to_weight, to_bias].map(|buffer| at.of(buffer));
+        let [x, gradient, statistics] = inputs.map(|buffer| at.of(buffer));
+        let [weight, bias] = or_null(affine, at);
+        let [to_weight, to_bias] = or_null(to_affine, at);
+        let to_input = at.of(to_input);
         let (cases, voxels, channels) = (cases as u32, voxels as u32, channels as u32);
         let chunks = grid.blocks[0];
         // SAFETY: buffers have the sizes of the tensors' shapes, partial sums the size of the grid.
@@ -200,8 +209,7 @@ pub fn instance_norm_gradient(
     });
     NormGradients {
         input,
-        weight,
-        bias,
+        affine: learned.map(|learned| learned.map(|(gradient, _)| gradient)),
     }
 }
 

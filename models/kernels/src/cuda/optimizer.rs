@@ -1,4 +1,4 @@
-//! The norm of all gradients and the optimizer's step, many tensors per launch.
+//! The norm of all gradients and the optimizers' steps, many tensors per launch.
 #![allow(unsafe_code, reason = "launches kernels")]
 
 use burn::tensor::DType;
@@ -7,7 +7,7 @@ use super::argument::argument;
 use super::backend::{Cuda, CudaTensor};
 use super::operation::{Buffer, Operation};
 use super::tensor::is_single;
-use crate::optimizer::{AdamWStep, Moments};
+use crate::optimizer::{AdamWStep, Moments, SgdStep, Velocity};
 use crate::reference;
 
 /// Tensors of a launch, as in optimizer.cu.
@@ -22,7 +22,7 @@ const THREADS: u32 = 256;
 /// Threads of the block that adds up all partial sums.
 const COMBINE_THREADS: u32 = 1024;
 
-/// A tensor of a launch, or the four of a parameter; laid out as in optimizer.cu.
+/// A tensor of a launch, or up to four of a parameter; laid out as in optimizer.cu.
 #[repr(C)]
 #[derive(Debug, Clone, Copy, Default)]
 struct Listed {
@@ -178,6 +178,75 @@ pub fn adamw(
             let mut arguments = [argument(tensors), argument(&factors), argument(&guard)];
             // SAFETY: dense buffers of the counts listed, each written by this operation alone.
             unsafe { gpu.launch("adamw", [*blocks, 1, 1], THREADS, 0, &mut arguments)? };
+        }
+        Ok(())
+    });
+    updated
+}
+
+/// A step's factors; laid out as in optimizer.cu.
+#[repr(C)]
+#[derive(Debug, Clone, Copy)]
+struct Descent {
+    rate: f32,
+    momentum: f32,
+    decay: f32,
+    gradient_factor: f32,
+    /// Infinite where there is no limit.
+    max_norm: f32,
+}
+
+pub fn sgd(
+    parameters: Vec<Velocity<Cuda>>,
+    step: SgdStep,
+    guard: Option<CudaTensor>,
+) -> Vec<[CudaTensor; 2]> {
+    let Some(one) = parameters.first() else {
+        return Vec::new();
+    };
+    let device = one.weights.device.clone();
+    let known = |tensor: &CudaTensor| is_single(tensor) && tensor.device == device;
+    let are_known = parameters.iter().all(|parameter| {
+        let count = parameter.weights.meta.shape().num_elements();
+        [&parameter.weights, &parameter.gradient, &parameter.velocity]
+            .into_iter()
+            .all(|tensor| known(tensor) && tensor.meta.shape().num_elements() == count)
+    });
+    if !are_known || !guard.as_ref().is_none_or(known) {
+        return reference::sgd::<Cuda>(parameters, step, guard);
+    }
+    let mut operation = Operation::beside(&one.weights);
+    let guard = guard.map(|guard| operation.dense(guard));
+    let mut buffers = Vec::with_capacity(parameters.len());
+    let mut updated = Vec::with_capacity(parameters.len());
+    for parameter in parameters {
+        let count = parameter.weights.meta.shape().num_elements();
+        let gradient = operation.dense(parameter.gradient);
+        let (weights, w) = operation.writable(parameter.weights);
+        let (velocity, v) = operation.writable(parameter.velocity);
+        buffers.push(([w, gradient, v], count));
+        updated.push([weights, velocity]);
+    }
+    let factors = Descent {
+        rate: step.rate,
+        momentum: step.momentum,
+        decay: step.decay,
+        gradient_factor: step.gradient_factor,
+        max_norm: step.max_norm.unwrap_or(f32::INFINITY),
+    };
+    operation.submit(move |gpu, at| {
+        let listed: Vec<_> = buffers
+            .iter()
+            .map(|&(own, count)| {
+                let [w, g, v] = own.map(|buffer| at.of(buffer));
+                ([w, g, v, 0], count)
+            })
+            .collect();
+        let guard = guard.map_or(0, |guard| at.of(guard));
+        for (tensors, blocks) in &Tensors::launches(&listed) {
+            let mut arguments = [argument(tensors), argument(&factors), argument(&guard)];
+            // SAFETY: dense buffers of the counts listed, each written by this operation alone.
+            unsafe { gpu.launch("sgd", [*blocks, 1, 1], THREADS, 0, &mut arguments)? };
         }
         Ok(())
     });

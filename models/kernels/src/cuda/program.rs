@@ -13,6 +13,7 @@ const SOURCE: &str = concat!(
     include_str!("kernels/channels.cu"),
     include_str!("kernels/combine.cu"),
     include_str!("kernels/batch_norm.cu"),
+    include_str!("kernels/leaky_relu.cu"),
     include_str!("kernels/loss.cu"),
     include_str!("kernels/optimizer.cu"),
 );

@@ -25,7 +25,7 @@ pub struct Tiling {
     channels: u32,
     lanes: u32,
     chunk: u32,
-    floor: f32,
+    slope: f32,
 }
 
 /// A tiling and the size of its launches.
@@ -59,7 +59,7 @@ impl LaunchGrid {
                 channels: channels as u32,
                 lanes: lanes as u32,
                 chunk: chunk as u32,
-                floor: nonlinearity.floor(),
+                slope: nonlinearity.slope(),
             },
             blocks: [voxels.div_ceil(chunk) as u32, columns as u32, cases as u32],
             threads: (lanes * rows) as u32,

@@ -1,35 +1,31 @@
-//! Dice loss plus cross entropy.
+//! Dice loss plus cross entropy or focal loss.
 
+use burn::tensor::activation::{sigmoid, softmax};
 use burn::tensor::backend::Backend;
 use burn::tensor::ops::{FloatTensor, IntTensor};
-use burn::tensor::{Int, Tensor};
+use burn::tensor::{DType, Int, Tensor};
 
 use super::tensors::{primitive, same_type, single, tensor};
-use crate::results::DiceCe;
+use crate::results::VoxelLoss;
 
 /// Keeps the Dice loss of an absent class finite.
 pub const SMOOTH_DENOMINATOR: f64 = 1e-5;
 
-pub fn dice_ce<B: Backend>(logits: FloatTensor<B>, classes: IntTensor<B>) -> DiceCe<B> {
-    let logits = tensor::<B, 5>(logits);
-    let [n, x, y, z, k] = logits.dims();
-    let voxels = x * y * z;
-    let truth = one_hot::<B>(classes, [n, x, y, z], k);
-    let logits = single(logits).reshape([n, voxels, k]);
+/// Added to twice the overlap in the Dice loss beside the focal loss.
+pub const FOCAL_SMOOTH_NUMERATOR: f64 = 1e-5;
+
+pub fn dice_ce<B: Backend>(logits: FloatTensor<B>, classes: IntTensor<B>) -> VoxelLoss<B> {
+    let Voxels { logits, truth, .. } = Voxels::<B>::new(logits, classes);
+    let [n, voxels, _] = logits.dims();
     let shifted = logits.clone() - logits.max_dim(2);
     let exponentials = shifted.clone().exp();
     let sum = exponentials.clone().sum_dim(2);
-    let probabilities = exponentials / sum.clone();
-    let overlap = (probabilities.clone() * truth.clone()).sum_dim(1);
-    let squares = (probabilities.clone() * probabilities).sum_dim(1);
-    let present = truth.clone().sum_dim(1);
-    let dice = overlap.clone().mul_scalar(-2.0)
-        / (squares.clone() + present.clone()).add_scalar(SMOOTH_DENOMINATOR);
+    let (dice, sums) = dice(exponentials / sum.clone(), truth.clone(), 0.0);
     // -log p of the true class is log(sum) - shifted, the former once per voxel.
     let entropy = (sum.log().sum() - (shifted * truth).sum()).div_scalar((n * voxels) as f64);
-    DiceCe {
-        loss: primitive(dice.mean().add_scalar(1.0) + entropy),
-        sums: primitive(Tensor::cat(vec![overlap, squares, present], 1)),
+    VoxelLoss {
+        loss: primitive(dice + entropy),
+        sums,
     }
 }
 
@@ -39,28 +35,131 @@ pub fn dice_ce_gradient<B: Backend>(
     sums: FloatTensor<B>,
     gradient: FloatTensor<B>,
 ) -> FloatTensor<B> {
-    let logits = tensor::<B, 5>(logits);
-    let dtype = logits.dtype();
-    let dims @ [n, x, y, z, k] = logits.dims();
-    let voxels = x * y * z;
-    let truth = one_hot::<B>(classes, [n, x, y, z], k);
-    let p = burn::tensor::activation::softmax(single(logits).reshape([n, voxels, k]), 2);
+    let voxels = Voxels::<B>::new(logits, classes);
+    let [n, count, _] = voxels.logits.dims();
+    let p = softmax(voxels.logits.clone(), 2);
+    let entropy = (p.clone() - voxels.truth.clone()).div_scalar((n * count) as f64);
+    let by_logits = dice_gradient(p, voxels.truth.clone(), sums, 0.0) + entropy;
+    voxels.gradient(by_logits, gradient)
+}
+
+pub fn dice_focal<B: Backend>(logits: FloatTensor<B>, classes: IntTensor<B>) -> VoxelLoss<B> {
+    let Voxels { logits, truth, .. } = Voxels::<B>::new(logits, classes);
+    let p = softmax(logits.clone(), 2);
+    let (dice, sums) = dice(p, truth.clone(), FOCAL_SMOOTH_NUMERATOR);
+    let doubt = against(logits, &truth);
+    let wrong = sigmoid(doubt.clone());
+    let focal = (wrong.clone() * wrong * softplus(doubt)).mean();
+    VoxelLoss {
+        loss: primitive(dice + focal),
+        sums,
+    }
+}
+
+pub fn dice_focal_gradient<B: Backend>(
+    logits: FloatTensor<B>,
+    classes: IntTensor<B>,
+    sums: FloatTensor<B>,
+    gradient: FloatTensor<B>,
+) -> FloatTensor<B> {
+    let voxels = Voxels::<B>::new(logits, classes);
+    let (logits, truth) = (voxels.logits.clone(), voxels.truth.clone());
+    let [n, count, k] = logits.dims();
+    let p = softmax(logits.clone(), 2);
+    let doubt = against(logits, &truth);
+    let wrong = sigmoid(doubt.clone());
+    // d(s² log(1 + eᵘ))/du = s² (2 (1 - s) log(1 + eᵘ) + s) for s = sigmoid(u), and u falls where the logit of the true
+    // class grows.
+    let right = wrong.clone().neg().add_scalar(1.0);
+    let slope = right * softplus(doubt).mul_scalar(2.0) + wrong.clone();
+    let slope = wrong.clone() * wrong * slope;
+    let focal = against(slope, &truth).div_scalar((n * count * k) as f64);
+    let by_logits = dice_gradient(p, truth, sums, FOCAL_SMOOTH_NUMERATOR) + focal;
+    voxels.gradient(by_logits, gradient)
+}
+
+/// Logits and truth by voxel.
+struct Voxels<B: Backend> {
+    /// `[N, voxels, K]`, `f32`.
+    logits: Tensor<B, 3>,
+    /// One-hot, of the same shape.
+    truth: Tensor<B, 3>,
+    shape: [usize; 5],
+    dtype: DType,
+}
+
+impl<B: Backend> Voxels<B> {
+    fn new(logits: FloatTensor<B>, classes: IntTensor<B>) -> Self {
+        let logits = tensor::<B, 5>(logits);
+        let dtype = logits.dtype();
+        let shape @ [n, x, y, z, k] = logits.dims();
+        Self {
+            truth: one_hot::<B>(classes, [n, x, y, z], k),
+            logits: single(logits).reshape([n, x * y * z, k]),
+            shape,
+            dtype,
+        }
+    }
+
+    /// The gradient times that of the loss, in shape and type of the logits.
+    fn gradient(self, by_logits: Tensor<B, 3>, of_loss: FloatTensor<B>) -> FloatTensor<B> {
+        let factor = tensor::<B, 1>(of_loss).reshape([1, 1, 1]);
+        let gradient = (by_logits * factor).reshape(self.shape);
+        primitive(same_type(gradient, self.dtype))
+    }
+}
+
+/// The mean Dice loss over cases and classes, and its sums, `[N, 3, K]`.
+fn dice<B: Backend>(
+    p: Tensor<B, 3>,
+    truth: Tensor<B, 3>,
+    smooth_numerator: f64,
+) -> (Tensor<B, 1>, FloatTensor<B>) {
+    let overlap = (p.clone() * truth.clone()).sum_dim(1);
+    let squares = (p.clone() * p).sum_dim(1);
+    let present = truth.sum_dim(1);
+    let dice = overlap
+        .clone()
+        .mul_scalar(-2.0)
+        .sub_scalar(smooth_numerator)
+        / (squares.clone() + present.clone()).add_scalar(SMOOTH_DENOMINATOR);
+    let sums = Tensor::cat(vec![overlap, squares, present], 1);
+    (dice.mean().add_scalar(1.0), primitive(sums))
+}
+
+/// Gradient of [`dice`] with respect to the logits, through the softmax.
+fn dice_gradient<B: Backend>(
+    p: Tensor<B, 3>,
+    truth: Tensor<B, 3>,
+    sums: FloatTensor<B>,
+    smooth_numerator: f64,
+) -> Tensor<B, 3> {
+    let [n, _, k] = p.dims();
     let sums = tensor::<B, 3>(sums);
-    let overlap = sums.clone().narrow(1, 0, 1);
+    let numerator = sums
+        .clone()
+        .narrow(1, 0, 1)
+        .mul_scalar(2.0)
+        .add_scalar(smooth_numerator);
     let denominator = sums
         .narrow(1, 1, 2)
         .sum_dim(1)
         .add_scalar(SMOOTH_DENOMINATOR);
     let inverse = denominator.recip();
-    // d(1 - 2 I / S)/dp = -2 g / S + 4 I p / S².
-    let cases = (n * k) as f64;
-    let dice = (overlap * inverse.clone() * p.clone()).mul_scalar(2.0) - truth.clone();
-    let by_p = (dice * inverse).mul_scalar(2.0 / cases);
-    let through_softmax = p.clone() * (by_p.clone() - (by_p * p.clone()).sum_dim(2));
-    let entropy = (p - truth).div_scalar((n * voxels) as f64);
-    let factor = tensor::<B, 1>(gradient).reshape([1, 1, 1]);
-    let by_logits = (through_softmax + entropy) * factor;
-    primitive(same_type(by_logits.reshape(dims), dtype))
+    // d(1 - I / S)/dp = -2 g / S + 2 I p / S².
+    let by_p = numerator * inverse.clone() * p.clone() - truth;
+    let by_p = (by_p * inverse).mul_scalar(2.0 / (n * k) as f64);
+    p.clone() * (by_p.clone() - (by_p * p).sum_dim(2))
+}
+
+/// The values with their signs turned where a class is the true one.
+fn against<B: Backend>(values: Tensor<B, 3>, truth: &Tensor<B, 3>) -> Tensor<B, 3> {
+    values * truth.clone().mul_scalar(-2.0).add_scalar(1.0)
+}
+
+/// `log(1 + eˣ)`.
+fn softplus<B: Backend>(x: Tensor<B, 3>) -> Tensor<B, 3> {
+    x.clone().clamp_min(0.0) + x.abs().neg().exp().log1p()
 }
 
 /// `[N, voxels, K]`: 1 where a voxel of the coarse grid is of the class.

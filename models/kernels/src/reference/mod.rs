@@ -7,9 +7,13 @@ mod optimizer;
 mod tensors;
 
 pub use convolution::{conv, conv_input_gradient, conv_weight_gradient};
-pub use loss::{SMOOTH_DENOMINATOR, dice_ce, dice_ce_gradient, downsample, one_hot};
-pub use normalization::{
-    batch_norm_inference, bias_gradient, instance_norm, instance_norm_gradient, update_running,
+pub use loss::{
+    FOCAL_SMOOTH_NUMERATOR, SMOOTH_DENOMINATOR, dice_ce, dice_ce_gradient, dice_focal,
+    dice_focal_gradient, downsample, one_hot,
 };
-pub use optimizer::{adamw, read_scalars, squared_norm};
+pub use normalization::{
+    batch_norm_inference, bias_gradient, instance_norm, instance_norm_gradient,
+    leaky_relu_gradient, leaky_relu_sum, update_running,
+};
+pub use optimizer::{adamw, read_scalars, sgd, squared_norm};
 pub use tensors::{join_cases, single};

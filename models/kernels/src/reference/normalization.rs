@@ -1,9 +1,9 @@
 //! Normalizations and their gradients, and sums over voxels.
 
-use burn::tensor::Tensor;
-use burn::tensor::activation::relu;
+use burn::tensor::activation::{leaky_relu, relu};
 use burn::tensor::backend::Backend;
 use burn::tensor::ops::FloatTensor;
+use burn::tensor::{Tensor, TensorMetadata};
 
 use super::tensors::{primitive, same_type, single, tensor};
 use crate::batch_norm::{BatchNormSettings, bessel_correction};
@@ -18,8 +18,7 @@ pub fn bias_gradient<B: Backend>(gradient: FloatTensor<B>) -> FloatTensor<B> {
 
 pub fn instance_norm<B: Backend>(
     x: FloatTensor<B>,
-    weight: FloatTensor<B>,
-    bias: FloatTensor<B>,
+    affine: Option<[FloatTensor<B>; 2]>,
     epsilon: f32,
     nonlinearity: Nonlinearity,
 ) -> Normalized<B> {
@@ -31,9 +30,8 @@ pub fn instance_norm<B: Backend>(
     let centered = x - mean.clone();
     let variance = (centered.clone() * centered.clone()).mean_dim(1);
     let inverse = variance.add_scalar(epsilon).sqrt().recip();
-    let scale = tensor::<B, 1>(weight).reshape([1, 1, c]) * inverse.clone();
-    let y = centered * scale + tensor::<B, 1>(bias).reshape([1, 1, c]);
-    let y = apply(nonlinearity, y);
+    let normalized = centered * inverse.clone();
+    let y = apply(nonlinearity, scaled(normalized, &affine));
     Normalized {
         output: primitive(same_type(y.reshape(dims), dtype)),
         statistics: primitive(Tensor::cat(vec![mean, inverse], 1)),
@@ -43,8 +41,7 @@ pub fn instance_norm<B: Backend>(
 pub fn instance_norm_gradient<B: Backend>(
     x: FloatTensor<B>,
     statistics: FloatTensor<B>,
-    weight: FloatTensor<B>,
-    bias: FloatTensor<B>,
+    affine: Option<[FloatTensor<B>; 2]>,
     gradient: FloatTensor<B>,
     nonlinearity: Nonlinearity,
 ) -> NormGradients<B> {
@@ -59,25 +56,69 @@ pub fn instance_norm_gradient<B: Backend>(
         statistics.clone().narrow(1, 0, 1),
         statistics.narrow(1, 1, 1),
     );
-    let weight = tensor::<B, 1>(weight).reshape([1, 1, c]);
-    let bias = tensor::<B, 1>(bias).reshape([1, 1, c]);
     let normalized = (x - mean) * inverse.clone();
     let gradient = match nonlinearity {
         Nonlinearity::Identity => gradient,
-        Nonlinearity::Relu => {
-            let off = (normalized.clone() * weight.clone() + bias).lower_equal_elem(0.0);
-            gradient.mask_fill(off, 0.0)
+        Nonlinearity::Relu | Nonlinearity::LeakyRelu(_) => {
+            let below = scaled(normalized.clone(), &affine).lower_equal_elem(0.0);
+            let lessened = gradient.clone().mul_scalar(nonlinearity.slope());
+            gradient.mask_where(below, lessened)
         }
     };
     let along = (gradient.clone() * normalized.clone()).sum_dim(1);
     let total = gradient.clone().sum_dim(1);
     let means = (total.clone() + normalized * along.clone()).div_scalar(voxels as f64);
-    let input = (gradient - means) * inverse * weight;
+    let input = (gradient - means) * inverse;
+    let input = match &affine {
+        Some([weight, _]) => input * by_channel::<B>(weight),
+        None => input,
+    };
     NormGradients {
         input: primitive(same_type(input.reshape(dims), dtype)),
-        weight: primitive(along.sum_dim(0).reshape([c])),
-        bias: primitive(total.sum_dim(0).reshape([c])),
+        affine: affine.map(|_| [along, total].map(|sums| primitive(sums.sum_dim(0).reshape([c])))),
     }
+}
+
+/// Values per channel, `[1, 1, C]`.
+fn by_channel<B: Backend>(values: &FloatTensor<B>) -> Tensor<B, 3> {
+    let values = tensor::<B, 1>(values.clone());
+    let [c] = values.dims();
+    values.reshape([1, 1, c])
+}
+
+/// `[N, V, C]` times weight plus bias, where there are any.
+fn scaled<B: Backend>(x: Tensor<B, 3>, affine: &Option<[FloatTensor<B>; 2]>) -> Tensor<B, 3> {
+    match affine {
+        Some([weight, bias]) => x * by_channel::<B>(weight) + by_channel::<B>(bias),
+        None => x,
+    }
+}
+
+pub fn leaky_relu_sum<B: Backend>(
+    x: FloatTensor<B>,
+    addend: Option<FloatTensor<B>>,
+    slope: f32,
+) -> FloatTensor<B> {
+    assert!(slope >= 0.0, "a leaky ReLU with a slope of {slope}");
+    let sum = match addend {
+        Some(addend) => B::float_add(x, addend),
+        None => x,
+    };
+    B::leaky_relu(sum, slope.into())
+}
+
+pub fn leaky_relu_gradient<B: Backend>(
+    output: FloatTensor<B>,
+    gradient: FloatTensor<B>,
+    slope: f32,
+) -> FloatTensor<B> {
+    let shape = output.shape();
+    let count = shape.num_elements();
+    let flat = |values| tensor::<B, 1>(B::float_reshape(values, [count].into()));
+    let (output, gradient) = (flat(output), flat(gradient));
+    let lessened = gradient.clone().mul_scalar(slope);
+    let gradient = gradient.mask_where(output.lower_equal_elem(0.0), lessened);
+    B::float_reshape(primitive(gradient), shape)
 }
 
 pub fn update_running<B: Backend>(
@@ -129,5 +170,6 @@ fn apply<B: Backend, const D: usize>(nonlinearity: Nonlinearity, x: Tensor<B, D>
     match nonlinearity {
         Nonlinearity::Identity => x,
         Nonlinearity::Relu => relu(x),
+        Nonlinearity::LeakyRelu(slope) => leaky_relu(x, slope.into()),
     }
 }

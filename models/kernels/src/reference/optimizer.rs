@@ -5,7 +5,7 @@ use burn::tensor::ops::FloatTensor;
 use burn::tensor::{Tensor, TensorMetadata};
 
 use super::tensors::{primitive, tensor};
-use crate::optimizer::{AdamWStep, Moments};
+use crate::optimizer::{AdamWStep, Moments, SgdStep, Velocity};
 use crate::results::Scalars;
 
 pub fn squared_norm<B: Backend>(tensors: &[FloatTensor<B>]) -> FloatTensor<B> {
@@ -36,8 +36,7 @@ pub fn adamw<B: Backend>(
     step: AdamWStep,
     guard: Option<FloatTensor<B>>,
 ) -> Vec<[FloatTensor<B>; 3]> {
-    // Without fused kernels, the guard is checked on the host.
-    let squares = guard.and_then(|guard| tensor::<B, 1>(guard).into_data().iter::<f32>().next());
+    let squares = guard.and_then(on_host::<B>);
     let proceed = squares.is_none_or(f32::is_finite);
     let factor = step.factor(squares);
     let [first_correction, second_correction] = step.corrections();
@@ -66,4 +65,35 @@ pub fn adamw<B: Backend>(
         [weights, first, second].map(|values| B::float_reshape(primitive(values), shape.clone()))
     };
     parameters.into_iter().map(update).collect()
+}
+
+pub fn sgd<B: Backend>(
+    parameters: Vec<Velocity<B>>,
+    step: SgdStep,
+    guard: Option<FloatTensor<B>>,
+) -> Vec<[FloatTensor<B>; 2]> {
+    let squares = guard.and_then(on_host::<B>);
+    let proceed = squares.is_none_or(f32::is_finite);
+    let factor = step.factor(squares);
+    let update = |parameter: Velocity<B>| {
+        if !proceed {
+            return [parameter.weights, parameter.velocity];
+        }
+        let shape = parameter.weights.shape();
+        let flat = |values: FloatTensor<B>| {
+            tensor::<B, 1>(B::float_reshape(values, [shape.num_elements()].into()))
+        };
+        let weights = flat(parameter.weights);
+        let gradient =
+            flat(parameter.gradient).mul_scalar(factor) + weights.clone().mul_scalar(step.decay);
+        let velocity = flat(parameter.velocity).mul_scalar(step.momentum) + gradient;
+        let weights = weights - velocity.clone().mul_scalar(step.rate);
+        [weights, velocity].map(|values| B::float_reshape(primitive(values), shape.clone()))
+    };
+    parameters.into_iter().map(update).collect()
+}
+
+/// The value of a guard: without fused kernels, the host decides.
+fn on_host<B: Backend>(guard: FloatTensor<B>) -> Option<f32> {
+    tensor::<B, 1>(guard).into_data().iter::<f32>().next()
 }

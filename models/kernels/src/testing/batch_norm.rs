@@ -3,7 +3,7 @@
 use burn::tensor::TensorData;
 use burn_flex::Flex;
 
-use super::{Numbers, assert_close, float, values};
+use super::{NONLINEARITIES, Numbers, assert_close, assert_gradients_close, float, values};
 use crate::backend_ops::BackendOps;
 use crate::batch_norm::BatchNormSettings;
 use crate::nonlinearity::Nonlinearity;
@@ -25,7 +25,7 @@ pub fn check_batch_norm<B: BackendOps>(tolerance: f32) {
         [2, 20, 21, 11, 5],
     ];
     for shape in shapes {
-        for nonlinearity in [Nonlinearity::Identity, Nonlinearity::Relu] {
+        for nonlinearity in NONLINEARITIES {
             for offset in [0.0, 100.0] {
                 check_shape::<B>(shape, nonlinearity, offset, tolerance);
             }
@@ -88,20 +88,11 @@ fn check_shape<B: BackendOps>(
     let wanted = reference::instance_norm_gradient::<Flex>(
         one_case(&x),
         float::<Flex>(&kept),
-        float::<Flex>(&weight),
-        float::<Flex>(&bias),
+        Some([&weight, &bias].map(float::<Flex>)),
         one_case(&gradient),
         nonlinearity,
     );
-    let pairs = [
-        ("input gradient", computed.input, wanted.input),
-        ("weight gradient", computed.weight, wanted.weight),
-        ("bias gradient", computed.bias, wanted.bias),
-    ];
-    for (of, actual, expected) in pairs {
-        let expected = values::<Flex>(expected);
-        assert_close(&what(of), &values::<B>(actual), &expected, 10.0 * tolerance);
-    }
+    assert_gradients_close::<B>(what, computed, wanted, 10.0 * tolerance);
 
     let single = |values: &[f64]| {
         let values: Vec<f32> = values.iter().map(|value| *value as f32).collect();
@@ -161,6 +152,7 @@ impl Exact {
             match nonlinearity {
                 Nonlinearity::Identity => y as f32,
                 Nonlinearity::Relu => y.max(0.0) as f32,
+                Nonlinearity::LeakyRelu(slope) => y.max(f64::from(slope) * y) as f32,
             }
         });
         normalized.collect()

@@ -67,8 +67,9 @@ fn batch_normalization_equals_numbers_worked_by_hand() {
         float::<Flex>(&gradient),
         Nonlinearity::Identity,
     );
-    close("weight gradient", gradients.weight, &[0.5, 0.0]);
-    close("bias gradient", gradients.bias, &[2.0, 1.0]);
+    let [weight_gradient, bias_gradient] = gradients.affine.expect("weight and bias");
+    close("weight gradient", weight_gradient, &[0.5, 0.0]);
+    close("bias gradient", bias_gradient, &[2.0, 1.0]);
     // (g - mean of g - normalized · mean of g · normalized) · weight / 2 for the first; of the second, weight / √0.5.
     let constant = 3.0 * 2.0_f32.sqrt();
     let [up, down] = [0.75 * constant, -0.25 * constant];
@@ -88,7 +89,7 @@ fn batch_normalization_has_the_gradient_of_differences() {
     // Shifts that keep every value off the kink.
     let bias = TensorData::from([5.0_f32, -5.0, 4.0]);
     let data = [TensorData::new(x, shape), numbers.floats([3]), bias];
-    for nonlinearity in [Nonlinearity::Identity, Nonlinearity::Relu] {
+    for nonlinearity in testing::NONLINEARITIES {
         check_gradients(data.clone(), |[x, weight, bias]| {
             let running = [0.0, 1.0].map(|value| Tensor::full([3], value, &x.device()));
             let x = x.reshape(shape);

@@ -8,8 +8,8 @@ struct Tiling {
     u32 channels;
     u32 lanes;
     u32 chunk;
-    // Least output of a normalization: 0, or minus infinity for none.
-    float floor;
+    // Factor on outputs of a normalization below 0; 1 for no nonlinearity.
+    float slope;
 };
 
 template <int W>
@@ -90,7 +90,7 @@ __device__ __forceinline__ void totals(const T* x, float* partials, const Tiling
     write_sums<W>(sums, place, partials, tiling);
 }
 
-// Statistics are [cases, 2, channels]: mean and inverse deviation.
+// Statistics are [cases, 2, channels]: mean and inverse deviation. Weight and bias are both null where there are none.
 template <int W>
 struct Affine {
     float mean[W], inverse[W], scale[W], shift[W];
@@ -100,8 +100,16 @@ struct Affine {
         const float* own = statistics + (u64)blockIdx.z * 2 * tiling.channels + place.channel;
         load_parameters(own, mean);
         load_parameters(own + tiling.channels, inverse);
-        load_parameters(weight + place.channel, scale);
-        load_parameters(bias + place.channel, shift);
+        if (weight != nullptr) {
+            load_parameters(weight + place.channel, scale);
+            load_parameters(bias + place.channel, shift);
+        } else {
+#pragma unroll
+            for (int w = 0; w < W; w++) {
+                scale[w] = 1.0f;
+                shift[w] = 0.0f;
+            }
+        }
 #pragma unroll
         for (int w = 0; w < W; w++) scale[w] *= inverse[w];
     }
@@ -121,8 +129,8 @@ __device__ __forceinline__ void normalize(const T* x, T* y, const float* statist
 #pragma unroll
         for (int w = 0; w < W; w++) {
             float value = fmaf(values[w] - affine.mean[w], affine.scale[w], affine.shift[w]);
-            // Not fmaxf: what is not a number must stay so.
-            values[w] = value < tiling.floor ? tiling.floor : value;
+            // What is not a number stays so.
+            values[w] = value < 0.0f ? value * tiling.slope : value;
         }
         store(y + at, values);
     }
@@ -147,7 +155,7 @@ __device__ __forceinline__ void gradient_sums(const T* x, const T* gradient, con
             for (int w = 0; w < W; w++) {
                 float centered = values[w] - affine.mean[w];
                 float slope = slopes[w];
-                if (fmaf(centered, affine.scale[w], affine.shift[w]) <= tiling.floor) slope = 0.0f;
+                if (fmaf(centered, affine.scale[w], affine.shift[w]) <= 0.0f) slope *= tiling.slope;
                 sums[w] += slope;
                 sums[W + w] = fmaf(slope, centered, sums[W + w]);
             }
@@ -182,7 +190,7 @@ __device__ __forceinline__ void gradient_input(const T* x, const T* gradient, T*
         for (int w = 0; w < W; w++) {
             float centered = values[w] - affine.mean[w];
             float slope = slopes[w];
-            if (fmaf(centered, affine.scale[w], affine.shift[w]) <= tiling.floor) slope = 0.0f;
+            if (fmaf(centered, affine.scale[w], affine.shift[w]) <= 0.0f) slope *= tiling.slope;
             values[w] = (slope - mean[w] - centered * along[w]) * affine.scale[w];
         }
         store(into + at, values);

@@ -36,7 +36,7 @@ __device__ __forceinline__ void combine_moments(const T* x, const float* partial
     own[channels] = (float)(1.0 / sqrt((variance < 0 ? 0.0 : variance) + (double)epsilon));
 }
 
-// Grid: tiles of 32 channels.
+// Grid: tiles of 32 channels. The gradients of weight and bias are null where there are none.
 extern "C" __global__ void combine_gradient(const float* __restrict__ partials, float* __restrict__ means,
                                             float* __restrict__ weight, float* __restrict__ bias, u32 cases,
                                             u32 voxels, u32 channels, u32 chunks) {
@@ -53,7 +53,7 @@ extern "C" __global__ void combine_gradient(const float* __restrict__ partials, 
             means[(u64)n * 2 * channels + channels + channel] = (float)(sums[1] / voxels);
         }
     }
-    if (writes) {
+    if (writes && weight != nullptr) {
         weight[channel] = (float)along;
         bias[channel] = (float)total;
     }

@@ -1,4 +1,4 @@
-// Dice plus cross entropy. Up to 8 classes, a thread takes a voxel; above, a warp does.
+// Dice plus a loss by voxel, cross entropy or FOCAL. Up to 8 classes, a thread takes a voxel; above, a warp does.
 
 #define LOSS_THREADS 256
 #define LOSS_WARPS (LOSS_THREADS / 32)
@@ -47,8 +47,28 @@ struct Softmax {
     }
 };
 
-// Partials [cases, chunks, 3 count + 1]: overlap, squares and presence by class, and the entropy. Grid: chunks, cases.
-template <class T, int K>
+// Focal loss of a logit, s² log(1 + eᵘ) with s = sigmoid(u): u is the logit, negated where its class is the true one.
+struct Doubt {
+    float wrong, loss;
+
+    __device__ __forceinline__ Doubt(float logit, bool is_truth) {
+        float u = is_truth ? -logit : logit, small = expf(-fabsf(u));
+        wrong = (u > 0.0f ? 1.0f : small) / (1.0f + small);
+        loss = fmaxf(u, 0.0f) + log1pf(small);
+    }
+
+    __device__ __forceinline__ float value() const { return wrong * wrong * loss; }
+
+    // With respect to the logit.
+    __device__ __forceinline__ float slope(bool is_truth) const {
+        float by_u = wrong * wrong * (2.0f * (1.0f - wrong) * loss + wrong);
+        return is_truth ? -by_u : by_u;
+    }
+};
+
+// Partials [cases, chunks, 3 count + 1]: overlap, squares and presence by class, and the sum of the losses by voxel.
+// Grid: chunks, cases.
+template <class T, int K, bool FOCAL>
 __device__ __forceinline__ void loss_sums(const T* logits, const int* classes, const Classes& grid, float* partials,
                                           u32 voxels, u32 count, u32 chunk) {
     float sums[3 * K + 1] = {};
@@ -57,9 +77,15 @@ __device__ __forceinline__ void loss_sums(const T* logits, const int* classes, c
         const T* own = logits + ((u64)blockIdx.y * voxels + v) * count;
         int truth = class_at(classes, grid, blockIdx.y, v);
         Softmax<T, K> softmax(own, count);
-        float entropy = logf(softmax.total);
-        if (truth >= 0 && truth < (int)count) entropy -= widen(own[truth]) - softmax.top;
-        sums[3 * K] += entropy;
+        if (FOCAL) {
+#pragma unroll
+            for (int k = 0; k < K; k++)
+                if (k < count) sums[3 * K] += Doubt(widen(own[k]), k == truth).value();
+        } else {
+            float entropy = logf(softmax.total);
+            if (truth >= 0 && truth < (int)count) entropy -= widen(own[truth]) - softmax.top;
+            sums[3 * K] += entropy;
+        }
 #pragma unroll
         for (int k = 0; k < K; k++) {
             float p = softmax.p[k];
@@ -89,7 +115,7 @@ __device__ __forceinline__ void loss_sums(const T* logits, const int* classes, c
 
 // The same by warps. A lane owns every 32nd class, so that the sums in shared memory, [warps, 3 count + 1], have one
 // writer each.
-template <class T>
+template <class T, bool FOCAL>
 __device__ __forceinline__ void loss_sums_many(const T* logits, const int* classes, const Classes& grid,
                                                float* partials, u32 voxels, u32 count, u32 chunk) {
     extern __shared__ float shared[];
@@ -97,7 +123,8 @@ __device__ __forceinline__ void loss_sums_many(const T* logits, const int* class
     for (u32 i = threadIdx.x; i < warps * size; i += blockDim.x) shared[i] = 0;
     __syncthreads();
     float* sums = shared + warp * size;
-    float entropy = 0;
+    // Of the focal loss, a lane's share.
+    float loss = 0;
     u32 end = min((blockIdx.x + 1) * chunk, voxels);
     for (u32 v = blockIdx.x * chunk + warp; v < end; v += warps) {
         const T* own = logits + ((u64)blockIdx.y * voxels + v) * count;
@@ -108,11 +135,14 @@ __device__ __forceinline__ void loss_sums_many(const T* logits, const int* class
         float total = 0;
         for (u32 k = lane; k < count; k += 32) total += expf(widen(own[k]) - top);
         total = warp_sum(total);
-        entropy += logf(total);
-        if (truth >= 0 && truth < (int)count) entropy -= widen(own[truth]) - top;
+        if (!FOCAL) {
+            loss += logf(total);
+            if (truth >= 0 && truth < (int)count) loss -= widen(own[truth]) - top;
+        }
         float inverse = 1.0f / total;
         for (u32 k = lane; k < count; k += 32) {
-            float p = expf(widen(own[k]) - top) * inverse;
+            float logit = widen(own[k]), p = expf(logit - top) * inverse;
+            if (FOCAL) loss += Doubt(logit, (int)k == truth).value();
             sums[count + k] += p * p;
             if ((int)k == truth) {
                 sums[k] += p;
@@ -120,7 +150,8 @@ __device__ __forceinline__ void loss_sums_many(const T* logits, const int* class
             }
         }
     }
-    if (lane == 0) sums[3 * count] = entropy;
+    if (FOCAL) loss = warp_sum(loss);
+    if (lane == 0) sums[3 * count] = loss;
     __syncthreads();
     float* into = partials + ((u64)blockIdx.y * gridDim.x + blockIdx.x) * size;
     for (u32 m = threadIdx.x; m < size; m += blockDim.x) {
@@ -130,9 +161,9 @@ __device__ __forceinline__ void loss_sums_many(const T* logits, const int* class
     }
 }
 
-// A warp per sum: sums [cases, 3, count] and entropies [cases].
+// A warp per sum: sums [cases, 3, count] and losses by voxel [cases].
 extern "C" __global__ void combine_loss_sums(const float* __restrict__ partials, float* __restrict__ sums,
-                                             float* __restrict__ entropies, u32 cases, u32 count, u32 chunks) {
+                                             float* __restrict__ losses, u32 cases, u32 count, u32 chunks) {
     u32 size = 3 * count + 1, lane = threadIdx.x % 32;
     u32 output = blockIdx.x * (blockDim.x / 32) + threadIdx.x / 32;
     if (output >= cases * size) return;
@@ -144,46 +175,49 @@ extern "C" __global__ void combine_loss_sums(const float* __restrict__ partials,
         if (m < 3 * count)
             sums[(u64)n * 3 * count + m] = (float)sum;
         else
-            entropies[n] = (float)sum;
+            losses[n] = (float)sum;
     }
 }
 
-// One block.
-extern "C" __global__ void combine_loss(const float* __restrict__ sums, const float* __restrict__ entropies,
-                                        float* __restrict__ loss, u32 cases, u32 count, u32 voxels) {
+// One block. `terms` is the number of terms of a case's losses by voxel.
+extern "C" __global__ void combine_loss(const float* __restrict__ sums, const float* __restrict__ losses,
+                                        float* __restrict__ loss, u32 cases, u32 count, u32 terms,
+                                        float smooth_numerator) {
     double sum = 0;
     for (u32 i = threadIdx.x; i < cases * count; i += blockDim.x) {
         const float* own = sums + (u64)(i / count) * 3 * count + i % count;
         double denominator = (double)own[count] + (double)own[2 * count] + SMOOTH_DENOMINATOR;
-        sum += -2.0 * (double)own[0] / denominator / ((double)cases * count);
+        sum -= (2.0 * (double)own[0] + smooth_numerator) / denominator / ((double)cases * count);
     }
-    for (u32 n = threadIdx.x; n < cases; n += blockDim.x) sum += (double)entropies[n] / ((double)cases * voxels);
+    for (u32 n = threadIdx.x; n < cases; n += blockDim.x) sum += (double)losses[n] / ((double)cases * terms);
     sum = block_sum(sum);
     if (threadIdx.x == 0) *loss = (float)(1.0 + sum);
 }
 
-// d(1 - 2 I / S)/dp = -2 g / S + 4 I p / S², with the means over cases and classes.
+// d(1 - I / S)/dp = -2 g / S + 2 I p / S², with the means over cases and classes.
 struct DiceSlope {
     float constant, linear;
 
-    __device__ __forceinline__ DiceSlope(const float* sums, u32 one_case, u32 count, u32 k, float inverse_cases) {
+    __device__ __forceinline__ DiceSlope(const float* sums, u32 one_case, u32 count, u32 k, float inverse_cases,
+                                         float smooth_numerator) {
         const float* own = sums + (u64)one_case * 3 * count + k;
         float inverse = 1.0f / (own[count] + own[2 * count] + (float)SMOOTH_DENOMINATOR);
         constant = -2.0f * inverse * inverse_cases;
-        linear = 4.0f * own[0] * inverse * inverse * inverse_cases;
+        linear = 2.0f * (2.0f * own[0] + smooth_numerator) * inverse * inverse * inverse_cases;
     }
 };
 
-template <class T, int K>
+template <class T, int K, bool FOCAL>
 __device__ __forceinline__ void loss_gradient(const T* logits, const int* classes, const Classes& grid,
                                               const float* sums, const float* gradient, T* into, u32 voxels,
-                                              u32 count, float inverse_cases, float inverse_voxels) {
+                                              u32 count, float inverse_cases, float inverse_terms,
+                                              float smooth_numerator) {
     float constant[K], linear[K], factor = *gradient;
 #pragma unroll
     for (int k = 0; k < K; k++) {
         constant[k] = linear[k] = 0;
         if (k < count) {
-            DiceSlope slope(sums, blockIdx.y, count, k, inverse_cases);
+            DiceSlope slope(sums, blockIdx.y, count, k, inverse_cases, smooth_numerator);
             constant[k] = slope.constant;
             linear[k] = slope.linear;
         }
@@ -202,18 +236,20 @@ __device__ __forceinline__ void loss_gradient(const T* logits, const int* classe
 #pragma unroll
         for (int k = 0; k < K; k++) {
             if (k < count) {
-                float p = softmax.p[k];
-                float slope = p * (slopes[k] - along) + (p - (k == truth ? 1.0f : 0.0f)) * inverse_voxels;
+                float p = softmax.p[k], by_voxel = p - (k == truth ? 1.0f : 0.0f);
+                if (FOCAL) by_voxel = Doubt(widen(logits[at + k]), k == truth).slope(k == truth);
+                float slope = p * (slopes[k] - along) + by_voxel * inverse_terms;
                 narrow(slope * factor, into[at + k]);
             }
         }
     }
 }
 
-template <class T>
+template <class T, bool FOCAL>
 __device__ __forceinline__ void loss_gradient_many(const T* logits, const int* classes, const Classes& grid,
                                                    const float* sums, const float* gradient, T* into, u32 voxels,
-                                                   u32 count, float inverse_cases, float inverse_voxels) {
+                                                   u32 count, float inverse_cases, float inverse_terms,
+                                              float smooth_numerator) {
     u32 lane = threadIdx.x % 32, warps = gridDim.x * (blockDim.x / 32);
     float factor = *gradient;
     for (u32 v = blockIdx.x * (blockDim.x / 32) + threadIdx.x / 32; v < voxels; v += warps) {
@@ -226,37 +262,44 @@ __device__ __forceinline__ void loss_gradient_many(const T* logits, const int* c
         for (u32 k = lane; k < count; k += 32) total += expf(widen(logits[at + k]) - top);
         float inverse = 1.0f / warp_sum(total);
         for (u32 k = lane; k < count; k += 32) {
-            DiceSlope dice(sums, blockIdx.y, count, k, inverse_cases);
+            DiceSlope dice(sums, blockIdx.y, count, k, inverse_cases, smooth_numerator);
             float p = expf(widen(logits[at + k]) - top) * inverse;
             along += (dice.linear * p + ((int)k == truth ? dice.constant : 0.0f)) * p;
         }
         along = warp_sum(along);
         for (u32 k = lane; k < count; k += 32) {
-            DiceSlope dice(sums, blockIdx.y, count, k, inverse_cases);
-            float p = expf(widen(logits[at + k]) - top) * inverse, g = (int)k == truth ? 1.0f : 0.0f;
-            float slope = p * (dice.linear * p + g * dice.constant - along) + (p - g) * inverse_voxels;
+            DiceSlope dice(sums, blockIdx.y, count, k, inverse_cases, smooth_numerator);
+            float logit = widen(logits[at + k]), p = expf(logit - top) * inverse;
+            float g = (int)k == truth ? 1.0f : 0.0f, by_voxel = p - g;
+            if (FOCAL) by_voxel = Doubt(logit, (int)k == truth).slope((int)k == truth);
+            float slope = p * (dice.linear * p + g * dice.constant - along) + by_voxel * inverse_terms;
             narrow(slope * factor, into[at + k]);
         }
     }
 }
 
-#define LOSS(name, T, sums_of, gradient_of)                                                                       \
+#define LOSS(loss, name, T, sums_of, gradient_of)                                                                 \
     extern "C" __global__ void __launch_bounds__(LOSS_THREADS)                                                    \
-        loss_sums_##name(const T* __restrict__ logits, const int* __restrict__ classes, Classes grid,             \
-                         float* __restrict__ partials, u32 voxels, u32 count, u32 chunk) {                        \
+        loss##_sums_##name(const T* __restrict__ logits, const int* __restrict__ classes, Classes grid,           \
+                           float* __restrict__ partials, u32 voxels, u32 count, u32 chunk) {                      \
         sums_of(logits, classes, grid, partials, voxels, count, chunk);                                           \
     }                                                                                                             \
     extern "C" __global__ void __launch_bounds__(LOSS_THREADS)                                                    \
-        loss_gradient_##name(const T* __restrict__ logits, const int* __restrict__ classes, Classes grid,         \
-                             const float* __restrict__ sums, const float* __restrict__ gradient,                  \
-                             T* __restrict__ into, u32 voxels, u32 count, float inverse_cases,                    \
-                             float inverse_voxels) {                                                              \
-        gradient_of(logits, classes, grid, sums, gradient, into, voxels, count, inverse_cases, inverse_voxels);   \
+        loss##_gradient_##name(const T* __restrict__ logits, const int* __restrict__ classes, Classes grid,       \
+                               const float* __restrict__ sums, const float* __restrict__ gradient,                \
+                               T* __restrict__ into, u32 voxels, u32 count, float inverse_cases,                  \
+                               float inverse_terms, float smooth_numerator) {                                     \
+        gradient_of(logits, classes, grid, sums, gradient, into, voxels, count, inverse_cases, inverse_terms,     \
+                    smooth_numerator);                                                                            \
     }
 
-LOSS(half_4, Half, (loss_sums<Half, 4>), (loss_gradient<Half, 4>))
-LOSS(half_8, Half, (loss_sums<Half, 8>), (loss_gradient<Half, 8>))
-LOSS(half_many, Half, loss_sums_many<Half>, loss_gradient_many<Half>)
-LOSS(single_4, float, (loss_sums<float, 4>), (loss_gradient<float, 4>))
-LOSS(single_8, float, (loss_sums<float, 8>), (loss_gradient<float, 8>))
-LOSS(single_many, float, loss_sums_many<float>, loss_gradient_many<float>)
+#define LOSSES(loss, FOCAL)                                                                                       \
+    LOSS(loss, half_4, Half, (loss_sums<Half, 4, FOCAL>), (loss_gradient<Half, 4, FOCAL>))                        \
+    LOSS(loss, half_8, Half, (loss_sums<Half, 8, FOCAL>), (loss_gradient<Half, 8, FOCAL>))                        \
+    LOSS(loss, half_many, Half, (loss_sums_many<Half, FOCAL>), (loss_gradient_many<Half, FOCAL>))                 \
+    LOSS(loss, single_4, float, (loss_sums<float, 4, FOCAL>), (loss_gradient<float, 4, FOCAL>))                   \
+    LOSS(loss, single_8, float, (loss_sums<float, 8, FOCAL>), (loss_gradient<float, 8, FOCAL>))                   \
+    LOSS(loss, single_many, float, (loss_sums_many<float, FOCAL>), (loss_gradient_many<float, FOCAL>))
+
+LOSSES(dice_ce, false)
+LOSSES(dice_focal, true)

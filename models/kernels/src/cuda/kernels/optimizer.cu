@@ -75,14 +75,19 @@ __device__ __forceinline__ void update(float& weight, float gradient, float& fir
     weight = weight * step.kept - direction * step.rate;
 }
 
-// Weights, gradient, first and second moment of each tensor. The guard is the sum of the gradients' squares: one that
-// is not finite stops everything, and one above the limit makes all gradients smaller.
+// The guard is the sum of the gradients' squares: one that is not finite stops everything, and one above the limit makes
+// all gradients smaller.
+__device__ __forceinline__ bool admits(const float* guard, float max_norm, float& gradient_factor) {
+    if (guard == nullptr) return true;
+    if (!(fabsf(*guard) <= 3.402823466e38f)) return false;
+    float norm = sqrtf(*guard) * gradient_factor;
+    gradient_factor *= fminf(max_norm / (norm + 1e-6f), 1.0f);
+    return true;
+}
+
+// Weights, gradient, first and second moment of each tensor.
 extern "C" __global__ void adamw(const __grid_constant__ Tensors tensors, Step step, const float* guard) {
-    if (guard != nullptr) {
-        if (!(fabsf(*guard) <= 3.402823466e38f)) return;
-        float norm = sqrtf(*guard) * step.gradient_factor;
-        step.gradient_factor *= fminf(step.max_norm / (norm + 1e-6f), 1.0f);
-    }
+    if (!admits(guard, step.max_norm, step.gradient_factor)) return;
     const Listed& listed = tensors.listed[tensor_of(tensors, blockIdx.x)];
     u32 count = listed.count, begin = (blockIdx.x - listed.first) * BLOCK_VALUES;
     u32 end = min(begin + BLOCK_VALUES, count);
@@ -101,6 +106,41 @@ extern "C" __global__ void adamw(const __grid_constant__ Tensors tensors, Step s
         } else {
             for (u32 j = i; j < end; j++)
                 update(listed.at[0][j], listed.at[1][j], listed.at[2][j], listed.at[3][j], step);
+        }
+    }
+}
+
+struct Descent {
+    float rate;
+    float momentum;
+    float decay;
+    float gradient_factor;
+    float max_norm;
+};
+
+__device__ __forceinline__ void descend(float& weight, float gradient, float& velocity, const Descent& step) {
+    velocity = step.momentum * velocity + (gradient * step.gradient_factor + step.decay * weight);
+    weight -= step.rate * velocity;
+}
+
+// Weights, gradient and velocity of each tensor.
+extern "C" __global__ void sgd(const __grid_constant__ Tensors tensors, Descent step, const float* guard) {
+    if (!admits(guard, step.max_norm, step.gradient_factor)) return;
+    const Listed& listed = tensors.listed[tensor_of(tensors, blockIdx.x)];
+    u32 count = listed.count, begin = (blockIdx.x - listed.first) * BLOCK_VALUES;
+    u32 end = min(begin + BLOCK_VALUES, count);
+    for (u32 i = begin + 4 * threadIdx.x; i < end; i += 4 * blockDim.x) {
+        if (i + 4 <= end) {
+            float weight[4], gradient[4], velocity[4];
+            load(listed.at[0] + i, weight);
+            load(listed.at[1] + i, gradient);
+            load(listed.at[2] + i, velocity);
+#pragma unroll
+            for (int w = 0; w < 4; w++) descend(weight[w], gradient[w], velocity[w], step);
+            store(listed.at[0] + i, weight);
+            store(listed.at[2] + i, velocity);
+        } else {
+            for (u32 j = i; j < end; j++) descend(listed.at[0][j], listed.at[1][j], listed.at[2][j], step);
         }
     }
 }

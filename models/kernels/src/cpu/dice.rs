@@ -1,21 +1,22 @@
-//! Dice loss plus cross entropy.
+//! Dice loss plus a loss by voxel.
 
-use burn::tensor::DType;
 use burn_flex::{Flex, FlexTensor};
 use rayon::prelude::*;
 
 use super::channels::total;
 use super::dense;
 use super::dispatch::vectorized;
+use super::labels::labels;
 use super::lanes::{Lanes, Vectorized};
 use super::softmax::{BLOCK, Softmax};
+use super::voxel_term::{Labeled, VoxelTerm};
 use crate::reference::SMOOTH_DENOMINATOR;
-use crate::results::DiceCe;
+use crate::results::VoxelLoss;
 
 /// Voxels per chunk.
 const CHUNK: usize = 32 * BLOCK;
 
-pub fn dice_ce(logits: FlexTensor, classes: FlexTensor) -> DiceCe<Flex> {
+pub fn loss<T: VoxelTerm>(logits: FlexTensor, classes: FlexTensor) -> VoxelLoss<Flex> {
     let [n, x, y, z, k] = dense::shape::<5>(&logits);
     let voxels = x * y * z;
     let labels = labels(classes, [n, x, y, z]);
@@ -34,7 +35,7 @@ pub fn dice_ce(logits: FlexTensor, classes: FlexTensor) -> DiceCe<Flex> {
             vectorized(Sums {
                 logits: &logits[first * k..(first + count) * k],
                 labels: &labels[first..first + count],
-                classes: k,
+                term: T::new(k),
             })
         })
         .collect();
@@ -42,26 +43,27 @@ pub fn dice_ce(logits: FlexTensor, classes: FlexTensor) -> DiceCe<Flex> {
         .chunks(voxels.div_ceil(CHUNK).max(1))
         .map(|partial| total(partial, 3 * k + 1))
         .collect();
-    let (mut dice, mut entropy) = (0.0, 0.0);
+    let (mut dice, mut term) = (0.0, 0.0);
     for sums in &by_case {
         for class in 0..k {
             let [overlap, squares, present] = [0, 1, 2].map(|sum| sums[sum * k + class]);
-            dice -= 2.0 * overlap / (squares + present + SMOOTH_DENOMINATOR);
+            let numerator = 2.0 * overlap + T::SMOOTH_NUMERATOR;
+            dice -= numerator / (squares + present + SMOOTH_DENOMINATOR);
         }
-        entropy += sums[3 * k];
+        term += sums[3 * k];
     }
-    let loss = 1.0 + dice / (n * k) as f64 + entropy / (n * voxels) as f64;
+    let loss = 1.0 + dice / (n * k) as f64 + term / T::count(n * voxels, k) as f64;
     let sums = by_case
         .iter()
         .flat_map(|sums| sums[..3 * k].iter().map(|sum| *sum as f32))
         .collect();
-    DiceCe {
+    VoxelLoss {
         loss: dense::tensor(vec![loss as f32], [1]),
         sums: dense::tensor(sums, [n, 3, k]),
     }
 }
 
-pub fn dice_ce_gradient(
+pub fn gradient<T: VoxelTerm>(
     logits: FlexTensor,
     classes: FlexTensor,
     sums: FlexTensor,
@@ -73,7 +75,7 @@ pub fn dice_ce_gradient(
     let [logits, sums, gradient] = [logits, sums, gradient].map(|tensor| tensor.to_contiguous());
     let logits: &[f32] = logits.storage();
     let factor = f64::from(gradient.storage::<f32>()[0]);
-    // d(1 - 2 I / S)/dp = -2 g / S + 4 I p / S².
+    // d(1 - I / S)/dp = -2 g / S + 2 I p / S².
     let slopes: Vec<Slopes> = sums
         .storage::<f32>()
         .chunks_exact(3 * k)
@@ -83,15 +85,16 @@ pub fn dice_ce_gradient(
                     .map(|class| {
                         let [overlap, squares, present] =
                             [0, 1, 2].map(|sum| f64::from(sums[sum * k + class]));
+                        let numerator = 2.0 * overlap + T::SMOOTH_NUMERATOR;
                         let inverse = (squares + present + SMOOTH_DENOMINATOR).recip();
-                        (slope(overlap, inverse) * factor / (n * k) as f64) as f32
+                        (slope(numerator, inverse) * factor / (n * k) as f64) as f32
                     })
                     .collect()
             };
             Slopes {
-                by_probability: by_class(&|overlap, inverse| 4.0 * overlap * inverse * inverse),
+                by_probability: by_class(&|numerator, inverse| 2.0 * numerator * inverse * inverse),
                 of_truth: by_class(&|_, inverse| 2.0 * inverse),
-                entropy: (factor / (n * voxels) as f64) as f32,
+                term: (factor / T::count(n * voxels, k) as f64) as f32,
             }
         })
         .collect();
@@ -107,92 +110,50 @@ pub fn dice_ce_gradient(
                 .chunks_mut(CHUNK * k)
                 .zip(logits)
                 .zip(labels.chunks(CHUNK));
-            chunks.map(move |((output, logits), labels)| Gradient {
+            chunks.map(move |((output, logits), labels)| (logits, labels, slopes, output))
+        })
+        .collect();
+    chunks
+        .into_par_iter()
+        .for_each(|(logits, labels, slopes, output)| {
+            vectorized(Gradient {
                 logits,
                 labels,
                 slopes,
                 output,
-            })
-        })
-        .collect();
-    chunks.into_par_iter().for_each(vectorized);
+                term: T::new(k),
+            });
+        });
     dense::tensor(output, shape)
 }
 
-/// The class of each voxel of a grid that may be coarser than the classes'; -1 where an `i32` cannot hold it.
-fn labels(classes: FlexTensor, shape: [usize; 4]) -> Vec<i32> {
-    let fine = dense::shape::<4>(&classes);
-    let classes = classes.to_contiguous();
-    macro_rules! by_type {
-        ($($dtype:ident => $element:ty),*) => {
-            match classes.dtype() {
-                $(DType::$dtype => {
-                    let values: &[$element] = classes.storage();
-                    picked(fine, shape, |at| i32::try_from(values[at]).unwrap_or(-1))
-                })*
-                other => panic!("class indices of type {other:?}"),
-            }
-        };
-    }
-    by_type!(
-        I64 => i64, I32 => i32, I16 => i16, I8 => i8, U64 => u64, U32 => u32, U16 => u16, U8 => u8
-    )
-}
-
-/// The values at the centers of coarse voxels.
-fn picked(
-    fine: [usize; 4],
-    [n, size_x, size_y, size_z]: [usize; 4],
-    value: impl Fn(usize) -> i32 + Sync,
-) -> Vec<i32> {
-    let [_, fine_x, fine_y, fine_z] = fine;
-    let source = |i: usize, length: usize, wanted: usize| (2 * i + 1) * length / (2 * wanted);
-    let columns: Vec<usize> = (0..size_z).map(|z| source(z, fine_z, size_z)).collect();
-    let mut picked = vec![-1; n * size_x * size_y * size_z];
-    picked
-        .par_chunks_mut((size_y * size_z).max(1))
-        .enumerate()
-        .for_each(|(plane, picked)| {
-            let (case, x) = (plane / size_x, plane % size_x);
-            let plane = case * fine_x + source(x, fine_x, size_x);
-            for (y, picked) in picked.chunks_mut(size_z.max(1)).enumerate() {
-                let row = (plane * fine_y + source(y, fine_y, size_y)) * fine_z;
-                for (picked, column) in picked.iter_mut().zip(&columns) {
-                    *picked = value(row + column);
-                }
-            }
-        });
-    picked
-}
-
-/// `Σ p g`, `Σ p²` and `Σ g` per class over some voxels, then the sum of their cross entropies.
-struct Sums<'a> {
+/// `Σ p g`, `Σ p²` and `Σ g` per class over some voxels, then the sum of their losses by voxel.
+struct Sums<'a, T> {
     logits: &'a [f32],
     labels: &'a [i32],
-    classes: usize,
+    term: T,
 }
 
-impl Vectorized for Sums<'_> {
+impl<T: VoxelTerm> Vectorized for Sums<'_, T> {
     type Output = Vec<f64>;
 
     #[inline(always)]
-    fn run<L: Lanes>(self) -> Vec<f64> {
-        let k = self.classes;
+    fn run<L: Lanes>(mut self) -> Vec<f64> {
+        let k = self.term.classes();
         let mut softmax = Softmax::new(k);
         let mut sums = vec![0.0; 3 * k + 1];
         let blocks = self.logits.chunks(BLOCK * k).zip(self.labels.chunks(BLOCK));
         for (logits, labels) in blocks {
             softmax.compute(logits);
+            let block = Labeled { logits, labels };
+            sums[3 * k] += self.term.sum(block, &softmax);
             for (v, &label) in labels.iter().enumerate() {
-                let mut entropy = softmax.exponentials[v].ln();
                 if let Ok(class) = usize::try_from(label)
                     && class < k
                 {
-                    entropy -= logits[v * k + class] - softmax.largest[v];
                     sums[class] += f64::from(softmax.probabilities[class][v]);
                     sums[2 * k + class] += 1.0;
                 }
-                sums[3 * k] += f64::from(entropy);
             }
             for (sum, probabilities) in sums[k..2 * k].iter_mut().zip(&softmax.probabilities) {
                 let mut squares = [0.0; 8];
@@ -214,26 +175,27 @@ struct Slopes {
     by_probability: Vec<f32>,
     /// ... minus this where the class is the true one.
     of_truth: Vec<f32>,
-    /// The derivative of the cross entropy with respect to a logit is this times (probability - truth).
-    entropy: f32,
+    /// Factor on the derivatives of the losses by voxel.
+    term: f32,
 }
 
-struct Gradient<'a> {
+struct Gradient<'a, T> {
     logits: &'a [f32],
     labels: &'a [i32],
     slopes: &'a Slopes,
     output: &'a mut [f32],
+    term: T,
 }
 
-impl Vectorized for Gradient<'_> {
+impl<T: VoxelTerm> Vectorized for Gradient<'_, T> {
     type Output = ();
 
     #[inline(always)]
-    fn run<L: Lanes>(self) {
+    fn run<L: Lanes>(mut self) {
         let Slopes {
             by_probability,
             of_truth,
-            entropy,
+            term: factor,
         } = self.slopes;
         let k = by_probability.len();
         let mut softmax = Softmax::new(k);
@@ -242,6 +204,13 @@ impl Vectorized for Gradient<'_> {
             softmax.compute(logits);
             let mut truth = [-1; BLOCK];
             truth[..labels.len()].copy_from_slice(labels);
+            self.term.slopes(
+                Labeled {
+                    logits,
+                    labels: &truth,
+                },
+                &softmax,
+            );
             // The gradient through the softmax is p (s - Σ s p) for slopes s.
             let mut mean = [0.0; BLOCK];
             for (class, p) in softmax.probabilities.iter().enumerate() {
@@ -258,9 +227,9 @@ impl Vectorized for Gradient<'_> {
                 for v in 0..BLOCK {
                     let is = truth[v] == class as i32;
                     let hit = if is { of_truth[class] } else { 0.0 };
-                    let one = if is { 1.0 } else { 0.0 };
                     let slope = by_probability[class] * p[v] - hit;
-                    p[v] = p[v] * (slope - mean[v]) + (p[v] - one) * entropy;
+                    let of_term = self.term.slope(class, v, p[v], is);
+                    p[v] = p[v] * (slope - mean[v]) + of_term * factor;
                 }
             }
             for (v, output) in output.chunks_exact_mut(k).enumerate() {

@@ -1,0 +1,202 @@
+//! Gradients of operations.
+
+use burn::backend::autodiff::NodeId;
+use burn::backend::autodiff::checkpoint::base::Checkpointer;
+use burn::backend::autodiff::grads::Gradients;
+use burn::backend::autodiff::ops::{Backward, Ops};
+use burn::tensor::TensorMetadata;
+use burn::tensor::backend::Backend;
+use burn::tensor::ops::{FloatTensor, IntTensor};
+
+use crate::backend_ops::BackendOps;
+use crate::geometry::ConvGeometry;
+use crate::nonlinearity::Nonlinearity;
+use crate::results::NormGradients;
+
+/// Adds a gradient to a parent that is tracked.
+fn register<B: Backend>(
+    gradients: &mut Gradients,
+    parent: Option<NodeId>,
+    compute: impl FnOnce() -> FloatTensor<B>,
+) {
+    if let Some(parent) = parent {
+        gradients.register::<B>(parent, compute());
+    }
+}
+
+/// Spatial shape of channels-last activations.
+fn space<T: TensorMetadata>(activations: &T) -> [usize; 3] {
+    let shape = activations.shape();
+    [shape[1], shape[2], shape[3]]
+}
+
+#[derive(Debug)]
+pub struct Conv;
+
+impl<B: BackendOps> Backward<B, 2> for Conv {
+    type State = (FloatTensor<B>, FloatTensor<B>, ConvGeometry);
+
+    fn backward(self, ops: Ops<Self::State, 2>, gradients: &mut Gradients, _: &mut Checkpointer) {
+        let (x, weight, geometry) = ops.state;
+        let gradient = gradients.consume::<B>(&ops.node);
+        let [to_x, to_weight] = ops.parents.map(|parent| parent.map(|node| node.id));
+        let input_shape = space(&x);
+        register::<B>(gradients, to_weight, || {
+            B::conv_weight_gradient(x, gradient.clone(), geometry)
+        });
+        register::<B>(gradients, to_x, || {
+            B::conv_input_gradient(gradient, weight, input_shape, geometry)
+        });
+    }
+}
+
+#[derive(Debug)]
+pub struct ConvWithBias;
+
+impl<B: BackendOps> Backward<B, 3> for ConvWithBias {
+    type State = (FloatTensor<B>, FloatTensor<B>, ConvGeometry);
+
+    fn backward(self, ops: Ops<Self::State, 3>, gradients: &mut Gradients, _: &mut Checkpointer) {
+        let (x, weight, geometry) = ops.state;
+        let gradient = gradients.consume::<B>(&ops.node);
+        let [to_x, to_weight, to_bias] = ops.parents.map(|parent| parent.map(|node| node.id));
+        let input_shape = space(&x);
+        register::<B>(gradients, to_bias, || B::bias_gradient(gradient.clone()));
+        register::<B>(gradients, to_weight, || {
+            B::conv_weight_gradient(x, gradient.clone(), geometry)
+        });
+        register::<B>(gradients, to_x, || {
+            B::conv_input_gradient(gradient, weight, input_shape, geometry)
+        });
+    }
+}
+
+/// A transposed convolution is the gradient of a convolution, whose gradient is the convolution.
+#[derive(Debug)]
+pub struct ConvTranspose;
+
+impl<B: BackendOps> Backward<B, 2> for ConvTranspose {
+    type State = (FloatTensor<B>, FloatTensor<B>, ConvGeometry);
+
+    fn backward(self, ops: Ops<Self::State, 2>, gradients: &mut Gradients, _: &mut Checkpointer) {
+        let (x, weight, geometry) = ops.state;
+        let gradient = gradients.consume::<B>(&ops.node);
+        let [to_x, to_weight] = ops.parents.map(|parent| parent.map(|node| node.id));
+        register::<B>(gradients, to_weight, || {
+            B::conv_weight_gradient(gradient.clone(), x, geometry)
+        });
+        register::<B>(gradients, to_x, || {
+            B::conv(gradient, weight, None, geometry)
+        });
+    }
+}
+
+/// A normalization with scale and shift.
+#[derive(Debug)]
+pub struct InstanceNorm;
+
+impl<B: BackendOps> Backward<B, 3> for InstanceNorm {
+    type State = ([FloatTensor<B>; 4], Nonlinearity);
+
+    fn backward(self, ops: Ops<Self::State, 3>, gradients: &mut Gradients, _: &mut Checkpointer) {
+        let ([x, statistics, weight, bias], nonlinearity) = ops.state;
+        let gradient = gradients.consume::<B>(&ops.node);
+        let parents = ops.parents.map(|parent| parent.map(|node| node.id));
+        let affine = Some([weight, bias]);
+        let computed = B::instance_norm_gradient(x, statistics, affine, gradient, nonlinearity);
+        register_norm(gradients, parents, computed);
+    }
+}
+
+#[derive(Debug)]
+pub struct PlainInstanceNorm;
+
+impl<B: BackendOps> Backward<B, 1> for PlainInstanceNorm {
+    type State = ([FloatTensor<B>; 2], Nonlinearity);
+
+    fn backward(self, ops: Ops<Self::State, 1>, gradients: &mut Gradients, _: &mut Checkpointer) {
+        let ([x, statistics], nonlinearity) = ops.state;
+        let gradient = gradients.consume::<B>(&ops.node);
+        let [to_x] = ops.parents.map(|parent| parent.map(|node| node.id));
+        register::<B>(gradients, to_x, || {
+            B::instance_norm_gradient(x, statistics, None, gradient, nonlinearity).input
+        });
+    }
+}
+
+#[derive(Debug)]
+pub struct BatchNorm;
+
+impl<B: BackendOps> Backward<B, 3> for BatchNorm {
+    type State = ([FloatTensor<B>; 4], Nonlinearity);
+
+    fn backward(self, ops: Ops<Self::State, 3>, gradients: &mut Gradients, _: &mut Checkpointer) {
+        let ([x, statistics, weight, bias], nonlinearity) = ops.state;
+        let gradient = gradients.consume::<B>(&ops.node);
+        let parents = ops.parents.map(|parent| parent.map(|node| node.id));
+        let computed = B::batch_norm_gradient(x, statistics, weight, bias, gradient, nonlinearity);
+        register_norm(gradients, parents, computed);
+    }
+}
+
+/// Adds the gradients of input, scale and shift to those parents that are tracked.
+fn register_norm<B: BackendOps>(
+    gradients: &mut Gradients,
+    [to_x, to_weight, to_bias]: [Option<NodeId>; 3],
+    computed: NormGradients<B>,
+) {
+    register::<B>(gradients, to_x, || computed.input);
+    if let Some([weight, bias]) = computed.affine {
+        register::<B>(gradients, to_weight, || weight);
+        register::<B>(gradients, to_bias, || bias);
+    }
+}
+
+/// Leaky ReLU of one input, or of the sum of two.
+#[derive(Debug)]
+pub struct LeakyRelu;
+
+impl<B: BackendOps, const N: usize> Backward<B, N> for LeakyRelu {
+    type State = (FloatTensor<B>, f32);
+
+    fn backward(self, ops: Ops<Self::State, N>, gradients: &mut Gradients, _: &mut Checkpointer) {
+        let (output, slope) = ops.state;
+        let gradient = gradients.consume::<B>(&ops.node);
+        let computed = B::leaky_relu_gradient(output, gradient, slope);
+        for parent in ops.parents {
+            register::<B>(gradients, parent.map(|node| node.id), || computed.clone());
+        }
+    }
+}
+
+#[derive(Debug)]
+pub struct DiceCe;
+
+impl<B: BackendOps> Backward<B, 1> for DiceCe {
+    type State = (FloatTensor<B>, IntTensor<B>, FloatTensor<B>);
+
+    fn backward(self, ops: Ops<Self::State, 1>, gradients: &mut Gradients, _: &mut Checkpointer) {
+        let (logits, classes, sums) = ops.state;
+        let gradient = gradients.consume::<B>(&ops.node);
+        let [to_logits] = ops.parents.map(|parent| parent.map(|node| node.id));
+        register::<B>(gradients, to_logits, || {
+            B::dice_ce_gradient(logits, classes, sums, gradient)
+        });
+    }
+}
+
+#[derive(Debug)]
+pub struct DiceFocal;
+
+impl<B: BackendOps> Backward<B, 1> for DiceFocal {
+    type State = (FloatTensor<B>, IntTensor<B>, FloatTensor<B>);
+
+    fn backward(self, ops: Ops<Self::State, 1>, gradients: &mut Gradients, _: &mut Checkpointer) {
+        let (logits, classes, sums) = ops.state;
+        let gradient = gradients.consume::<B>(&ops.node);
+        let [to_logits] = ops.parents.map(|parent| parent.map(|node| node.id));
+        register::<B>(gradients, to_logits, || {
+            B::dice_focal_gradient(logits, classes, sums, gradient)
+        });
+    }
+}
