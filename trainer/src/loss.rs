@@ -33,8 +33,7 @@ pub struct Objective {
 ///
 /// **Definition**: of every output, [`dice_ce`] or [`dice_focal`]; where classes have weights, [`weighted_dice_ce`] or
 /// [`weighted_dice_focal`]; for regions, [`region_dice_ce`] or [`region_dice_focal`]; computed per case, or over the batch as
-/// if it were one case. The weights of levels are `max(0.5^level,
-/// 0.0625)`, not normalized.
+/// if it were one case. The weights of levels are `max(0.5^level, 0.0625)`, not normalized.
 ///
 /// **Source**: MONAI 1.6.1 `DeepSupervisionLoss`.
 pub fn deep_supervision<B: DifferentiableOps>(

@@ -78,6 +78,14 @@ pub enum Optimizer {
 }
 
 impl Optimizer {
+    /// Numbers per parameter that are kept from step to step.
+    pub const fn moments(self) -> u64 {
+        match self {
+            Self::AdamW { .. } => 2,
+            Self::Sgd { .. } => 1,
+        }
+    }
+
     /// AdamW with PyTorch's defaults.
     pub const ADAMW: Self = Self::AdamW {
         betas: [0.9, 0.999],

@@ -25,6 +25,7 @@ pub fn check(request: &FitRequest, plans: &Plans) -> Result<(), FitError> {
         crops: train.num_crops_per_image.max(1),
         devices: devices.len(),
         precision: request.devices.first().precision(train.use_amp),
+        moments: plans.algorithm.recipe.optimizer.moments(),
         averages: train.ema_decay.is_some(),
     };
     for &device in devices.iter().filter(|&&device| device != TrainDevice::Cpu) {
@@ -56,6 +57,8 @@ struct Demand<'a> {
     crops: usize,
     devices: usize,
     precision: Precision,
+    /// Numbers per parameter that the optimizer keeps.
+    moments: u64,
     averages: bool,
 }
 
@@ -68,7 +71,8 @@ impl Demand<'_> {
         takes: impl Fn(StepMemory) -> u64,
     ) -> Result<(), FitError> {
         let bytes = |patch, patches| {
-            let mut step = StepMemory::new(self.network, patch, patches, self.precision);
+            let mut step =
+                StepMemory::new(self.network, patch, patches, self.precision, self.moments);
             if self.averages {
                 step = step.with_average(self.network);
             }
@@ -180,6 +184,7 @@ mod tests {
             crops: 4,
             devices: 1,
             precision: Precision::Mixed,
+            moments: 2,
             averages: false,
         };
         let none = CasesInMemory::default();
@@ -229,6 +234,7 @@ mod tests {
             crops: 1,
             devices: 1,
             precision: Precision::Single,
+            moments: 2,
             averages: false,
         };
         let mut patch = [320, 256, 160];
@@ -259,6 +265,7 @@ mod tests {
             crops: 1,
             devices: 1,
             precision: Precision::Mixed,
+            moments: 2,
             averages: false,
         };
         let found = shortfall(demand(&wide), CasesInMemory::default(), 4.0).unwrap();

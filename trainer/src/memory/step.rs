@@ -4,8 +4,10 @@ use vesal_network::NetworkConfig;
 
 use crate::precision::Precision;
 
-/// Weights, gradients and both moments of AdamW, in bytes per parameter.
-const BYTES_PER_PARAMETER: u64 = 16;
+/// Weights and gradients in bytes per parameter.
+const BYTES_PER_PARAMETER: u64 = 8;
+/// A moment of the optimizer in bytes per parameter.
+const BYTES_PER_MOMENT: u64 = 4;
 const BYTES_PER_COPY: u64 = 2;
 /// Average of the weights, in bytes per parameter.
 const BYTES_PER_AVERAGE: u64 = 4;
@@ -36,12 +38,13 @@ pub struct StepMemory {
 }
 
 impl StepMemory {
-    /// Estimates a step of this many patches.
+    /// Estimates a step of this many patches with an optimizer that keeps this many numbers per parameter.
     pub fn new(
         network: &NetworkConfig,
         patch: [usize; 3],
         patches: usize,
         precision: Precision,
+        moments: u64,
     ) -> Self {
         let (real, copy) = match precision {
             Precision::Single => (4, 0),
@@ -53,7 +56,8 @@ impl StepMemory {
         let numbers = held.kept + GRADIENTS * (held.largest + held.logits);
         let patches = patches as u64;
         Self {
-            weights: network.parameters() * (BYTES_PER_PARAMETER + copy),
+            weights: network.parameters()
+                * (BYTES_PER_PARAMETER + moments * BYTES_PER_MOMENT + copy),
             tensors: patches * (numbers * real + inputs),
             head_scratch: patches * HEAD_SCRATCH * held.finest_logits * real,
         }
@@ -110,7 +114,7 @@ mod tests {
             dsdepth: 4,
             resolution: None,
         });
-        StepMemory::new(&network, patch, patches, precision)
+        StepMemory::new(&network, patch, patches, precision, 2)
     }
 
     #[test]

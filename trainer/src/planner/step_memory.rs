@@ -21,6 +21,8 @@ pub(crate) struct StepSize<'a> {
     pub(crate) use_amp: bool,
     /// Whether the weights are averaged over steps.
     pub(crate) averages: bool,
+    /// Numbers per parameter that the optimizer keeps.
+    pub(crate) moments: u64,
 }
 
 impl StepSize<'_> {
@@ -28,7 +30,7 @@ impl StepSize<'_> {
     fn of(&self, patches: usize, budget: &Budget) -> (Precision, u64) {
         let device = device(budget);
         let precision = device.precision(self.use_amp);
-        let mut step = StepMemory::new(self.network, self.patch, patches, precision);
+        let mut step = StepMemory::new(self.network, self.patch, patches, precision, self.moments);
         if self.averages {
             step = step.with_average(self.network);
         }
@@ -61,8 +63,13 @@ pub(crate) fn fitting_patches(wanted: usize, step: StepSize<'_>, budget: &Budget
     (1..=wanted).rev().find(fits).unwrap_or(1)
 }
 
-/// Records the memory that a step takes on the planned device.
-pub(crate) fn step_memory(train: &TrainPlan, budget: &Budget, decisions: &mut Decisions) {
+/// Records the memory that a step takes on the planned device; the optimizer keeps `moments` numbers per parameter.
+pub(crate) fn step_memory(
+    train: &TrainPlan,
+    moments: u64,
+    budget: &Budget,
+    decisions: &mut Decisions,
+) {
     decisions.group = Group::Patches;
     let patches = train.num_images_per_batch * train.num_crops_per_image;
     let step = StepSize {
@@ -70,6 +77,7 @@ pub(crate) fn step_memory(train: &TrainPlan, budget: &Budget, decisions: &mut De
         patch: train.roi_size,
         use_amp: train.use_amp,
         averages: train.ema_decay.is_some(),
+        moments,
     };
     let (precision, bytes) = step.of(patches, budget);
     decisions.ruled(

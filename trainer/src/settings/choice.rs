@@ -76,7 +76,7 @@ choices! {
 
     /// How intensities are normalized, by Auto3DSeg's names.
     NormalizeMode {
-        /// the range of intensities through a sigmoid: CT
+        /// the range of intensities, through a sigmoid or (swinunetr, dints) clipped: CT
         Range = "range" or "ct",
         /// zero mean and unit deviation over the voxels that are not zero: MR
         Meanstd = "meanstd" or "mri" or "mr",

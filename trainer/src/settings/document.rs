@@ -14,7 +14,9 @@ const HEAD: &str = "\
 The planner decides everything from the data, the task and the memory of the device. A setting in `task.yaml`, or on the
 command line as `--set NAME=VALUE`, wins over every rule; `--set NAME=` takes it back. Settings of the command line are
 kept in the work directory and win over those of the task. `vesal-train settings` prints what stands here,
-`vesal-train plan --explain` what was decided and why. [settings.schema.json](settings.schema.json) is for editors.
+`vesal-train plan --explain` what was decided and why. Rules and defaults on this page are those of segresnet; where other
+algorithms have their own, [training](training.md#how-decisions-are-made) says so. [settings.schema.json](settings.schema.json)
+is for editors.
 
 Another value of a setting makes another run, which needs a new run directory, but for those that say otherwise.
 ";

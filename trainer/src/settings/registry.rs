@@ -164,7 +164,8 @@ settings! {
         example: "true",
     }
 
-    /// Intensities that the `range` normalization maps to sigmoid(-1) and sigmoid(1).
+    /// Intensities that the `range` normalization maps to sigmoid(-1) and sigmoid(1); with swinunetr and
+    /// dints, to 0 and 1.
     intensity_bounds: [f64; 2] => INTENSITY_BOUNDS "intensity_bounds"
         rule("0.5 % and 99.5 % of the intensities under labels, averaged over cases") {
         category: Data,

@@ -24,7 +24,13 @@ impl WorkDir {
         let folds = self.record.folds.iter();
         let cases = folds.map(|&fold| CasesMemory::new(&sizes, fold, &deploy).within(None));
         let patches = plan.num_images_per_batch * plan.num_crops_per_image;
-        let step = StepMemory::new(&plan.network, plan.roi_size, patches, Precision::Single);
+        let step = StepMemory::new(
+            &plan.network,
+            plan.roi_size,
+            patches,
+            Precision::Single,
+            algorithm.recipe.optimizer.moments(),
+        );
         Ok(cases.max().unwrap_or(0) + step.on_host())
     }
 }

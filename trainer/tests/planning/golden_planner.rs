@@ -105,7 +105,7 @@ fn what_is_planned_for_a_memory_fits_it() {
         }
         let train = planned(&case, &stats).train;
         let patches = train.num_images_per_batch * train.num_crops_per_image;
-        let step = StepMemory::new(&train.network, train.roi_size, patches, Precision::Mixed);
+        let step = StepMemory::new(&train.network, train.roi_size, patches, Precision::Mixed, 2);
         let needed = step.on_gpu((gib * GIB) as u64) as f64 / GIB;
         // For such batches, the estimate exceeds the measured memory by more than these 5 %.
         if needed > 1.05 * gib {

@@ -13,21 +13,10 @@ use vesal_trainer::settings::Overrides;
 use vesal_volume::preprocess::Step;
 
 use crate::shared;
-use crate::template::{self, Comparison, stats, stats_of};
+use crate::template::{self, Comparison, stats, stats_with_channels};
 
 fn algorithm() -> &'static Algorithm {
     algorithms::find("segresnet2d").unwrap()
-}
-
-/// Data stats with the values of the case in place of those of `stats`.
-fn stats_with_channels(case: &Value, stats: &StatsSummary) -> StatsSummary {
-    let mut stats = stats_of(case, stats);
-    let channels = usize::try_from(case["channels"].as_u64().unwrap()).unwrap();
-    stats.image_stats.channels.max = channels;
-    let foreground = &mut stats.image_foreground_stats.intensity_by_channel;
-    let first = foreground[0].clone();
-    foreground.resize(channels, first);
-    stats
 }
 
 fn planned(case: &Value, stats: &StatsSummary, overrides: &Overrides) -> PlannerOutput {

@@ -19,6 +19,7 @@ mod command_line;
 mod golden_autoscale;
 mod golden_datastats;
 mod golden_planner;
+mod golden_rounds;
 mod golden_segresnet2d;
 mod layers;
 mod planner;

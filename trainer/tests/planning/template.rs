@@ -46,6 +46,17 @@ pub fn stats_of(case: &Value, stats: &StatsSummary) -> StatsSummary {
     stats
 }
 
+/// The same with the channels of the case.
+pub fn stats_with_channels(case: &Value, stats: &StatsSummary) -> StatsSummary {
+    let mut stats = stats_of(case, stats);
+    let channels = usize::try_from(case["channels"].as_u64().unwrap()).unwrap();
+    stats.image_stats.channels.max = channels;
+    let foreground = &mut stats.image_foreground_stats.intensity_by_channel;
+    let first = foreground[0].clone();
+    foreground.resize(channels, first);
+    stats
+}
+
 /// The plans for the task and the GPU of the case.
 pub fn planned(
     algorithm: &Algorithm,
@@ -122,7 +133,7 @@ pub fn decisions(
 }
 
 /// Ascending epochs as run-length encoded steps: `[step, times]`.
-fn steps(epochs: &[usize]) -> Vec<[usize; 2]> {
+pub fn steps(epochs: &[usize]) -> Vec<[usize; 2]> {
     let mut found: Vec<[usize; 2]> = Vec::new();
     let mut last = 0;
     for &epoch in epochs {

@@ -12,7 +12,7 @@ use vesal_bundle::{Bundle, BundleWriter};
 use vesal_engine::{Device, Ensemble, OnnxPredictor, Segmentation, verify};
 use vesal_volume::orientation::AxisTransform;
 use vesal_volume::postprocess::{Combine, ProbabilityMean, Votes};
-use vesal_volume::preprocess::{Step, execute};
+use vesal_volume::preprocess::{Normalization, Step, execute};
 use vesal_volume::window::{Blending, SlidingWindowInferer, WindowPlan};
 use vesal_volume::{Affine, Volume};
 
@@ -204,6 +204,25 @@ fn resampled() -> DeployPlan {
     plan(vec![Step::OrientRas, crop, resample])
 }
 
+/// As Auto3DSeg's swinunetr and dints prepare CT: intensities are clipped before anything else.
+fn clipped() -> DeployPlan {
+    let normalize = Step::Normalize {
+        channels: vec![Normalization::ClippedRange {
+            low: 0.5,
+            high: 1.5,
+        }],
+    };
+    let crop = Step::CropForeground {
+        threshold: 0.0,
+        margin: 0,
+    };
+    let resample = Step::Resample {
+        spacing: [1.0, 1.5, 1.5],
+        keep: [1.0, 1.0],
+    };
+    plan(vec![normalize, crop, Step::OrientRas, resample])
+}
+
 fn as_stored() -> DeployPlan {
     let mut plan = plan(Vec::new());
     plan.window.overlap = [0.25, 0.5, 0.625];
@@ -276,6 +295,21 @@ fn logits_become_probabilities_on_the_grid_of_the_input() {
     let (_directory, bundle) = bundle(&[(CONV_A, 1., &first)], Combine::Mean);
     let (_, probabilities) = segment(&bundle);
     assert_eq!(probabilities[[2, 0, 0, 0]], 1.0 / 3.0);
+}
+
+#[test]
+fn intensities_may_be_clipped_before_everything_else() {
+    let (first, second) = (clipped(), resampled());
+    let logits = logits_of(clipped());
+    check(&[(CONV_A, 1., &first)], Combine::Mean);
+    check(&[(CONV_A, 1., &logits)], Combine::Mean);
+    let members: [(&[u8], f64, &DeployPlan); 3] = [
+        (CONV_A, 1., &second),
+        (CONV_B, 2., &first),
+        (CONV_A, 1., &logits),
+    ];
+    check(&members, Combine::Mean);
+    check(&members, Combine::Vote);
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::convert::Infallible;
 use ndarray::{Array3, Array4, Array5, ArrayView4, ArrayView5, Axis, CowArray, Ix5, s};
 use proptest::prelude::*;
 use vesal_volume::orientation::{AxisTransform, Orientation};
-use vesal_volume::preprocess::{Inverter, Step, execute};
+use vesal_volume::preprocess::{Inverter, Normalization, Step, execute};
 use vesal_volume::window::{
     Blend, Blending, Padding, PatchPredictor, SlidingWindowInferer, WindowPlan, stitch,
 };
@@ -90,16 +90,18 @@ proptest! {
 
     #[test]
     fn inverting_what_was_traversed_gives_the_same_probabilities(
-        affine in affines(), shape in shapes(), spacing in prop::array::uniform3(0.5..3.0_f64), order in 0..5usize,
+        affine in affines(), shape in shapes(), spacing in prop::array::uniform3(0.5..3.0_f64), order in 0..6usize,
         axis in 0..3usize, reversed in any::<bool>(),
     ) {
         let resample = Step::Resample { spacing, keep: [1.0, 1.0] };
         let crop = Step::CropForeground { threshold: 5.0, margin: 1 };
+        let clip = Step::Normalize { channels: vec![Normalization::ClippedRange { low: 5.0, high: 15.0 }] };
         let steps = match order {
             0 => vec![Step::OrientRas, crop, resample],
             1 => vec![crop, Step::OrientRas],
             2 => vec![Step::OrientRas, resample, crop],
             3 => vec![resample, Step::OrientRas],
+            4 => vec![clip, Step::CropForeground { threshold: 0.0, margin: 0 }, Step::OrientRas, resample],
             _ => vec![],
         };
         let (_, transforms) = execute(vec![volume(1, shape, affine)], &steps).unwrap();

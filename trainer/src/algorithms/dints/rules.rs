@@ -3,6 +3,7 @@
 use vesal_bundle::deploy_plan::Restore;
 use vesal_network::{DintsArchitecture, DintsConfig, NetworkConfig};
 
+use super::recipe;
 use crate::algorithms::swinunetr::rules::RoundRules;
 use crate::analyze::stats::StatsSummary;
 
@@ -40,6 +41,7 @@ pub(super) const RULES: RoundRules = RoundRules {
     early_stopping_rule: "above 0: end after 20 validations in a row below the best; 0: never",
     turned: &[],
     restore: Restore::Logits,
+    moments: recipe::RECIPE.optimizer.moments(),
 };
 
 /// **Source**: Auto3DSeg dints, `auto_scale`.

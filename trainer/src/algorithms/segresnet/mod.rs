@@ -130,7 +130,7 @@ pub(crate) fn complete(
     mut decisions: Decisions,
 ) -> Result<PlannerOutput, PlannerError> {
     train.check_controls()?;
-    step_memory(&train, budget, &mut decisions);
+    step_memory(&train, Optimizer::ADAMW.moments(), budget, &mut decisions);
     let channels = normalizations.len();
     let steps = preprocessing::steps(input, grid, normalizations);
     Ok(PlannerOutput {

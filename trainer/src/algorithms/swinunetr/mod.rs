@@ -45,6 +45,7 @@ const RULES: RoundRules = RoundRules {
     early_stopping_rule: "above 0: end after 5 validations in a row below the best; 0: never",
     turned: &[[0, 1]],
     restore: Restore::Probabilities,
+    moments: recipe::RECIPE.optimizer.moments(),
 };
 
 /// **Source**: Auto3DSeg swinunetr, `auto_scale`.

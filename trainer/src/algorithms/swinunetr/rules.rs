@@ -60,6 +60,8 @@ pub(crate) struct RoundRules {
     /// Planes in which patches are turned, where their sides are equal.
     pub(crate) turned: &'static [[usize; 2]],
     pub(crate) restore: Restore,
+    /// Numbers per parameter that the optimizer keeps.
+    pub(crate) moments: u64,
 }
 
 /// Decides everything by Auto3DSeg's rules; each is stated in the `rule` of its [`Decision`](crate::planner::Decision).
@@ -99,6 +101,7 @@ pub(crate) fn plan(
         patch: roi,
         use_amp: overrides.use_amp.unwrap_or_else(registry::USE_AMP.default),
         averages: overrides.ema_decay.is_some(),
+        moments: rules.moments,
     };
     let patches = patches_by_memory(rules, classes, step, budget, overrides, &mut decisions);
     tell_unused(overrides, &mut decisions);
@@ -114,7 +117,7 @@ pub(crate) fn plan(
         &mut decisions,
     );
     train.check_controls()?;
-    step_memory(&train, budget, &mut decisions);
+    step_memory(&train, rules.moments, budget, &mut decisions);
     let mut deploy = deploy_plan(input, channels, preprocessing, train.roi_size, OVERLAP)?;
     deploy.restore = rules.restore;
     Ok(PlannerOutput {
