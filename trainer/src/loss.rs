@@ -4,12 +4,12 @@ mod focal;
 mod masks;
 mod regions;
 
-pub use focal::{class_dice_focal, region_dice_focal};
+pub use focal::{region_dice_focal, weighted_dice_focal};
 pub use regions::region_dice_ce;
 
 use burn::tensor::{Int, Tensor};
 use vesal_bundle::deploy_plan::Activation;
-use vesal_kernels::{DifferentiableOps, dice_ce, weighted_dice_ce};
+use vesal_kernels::{DifferentiableOps, dice_ce, dice_focal, weighted_dice_ce};
 
 use crate::algorithms::Loss;
 
@@ -31,9 +31,9 @@ pub struct Objective {
 /// **Shapes**: logits `[N, X, Y, Z, K]`, finest first; class indices, or regions as bits, `[N, X, Y, Z]` at the finest
 /// shape.
 ///
-/// **Definition**: of every output, [`dice_ce`], [`weighted_dice_ce`] where classes have weights, or [`region_dice_ce`] for
-/// regions; or [`class_dice_focal`], [`region_dice_focal`] for regions; computed per case, or over the batch as if it were one case. The weights of levels are `max(0.5^level,
-/// 0.0625)`, not normalized.
+/// **Definition**: of every output, [`dice_ce`] or [`dice_focal`]; where classes have weights, [`weighted_dice_ce`] or
+/// [`weighted_dice_focal`]; for regions, [`region_dice_ce`] or [`region_dice_focal`]; computed per case, or over the batch as
+/// if it were one case. The weights of levels are `max(0.5^level, 0.0625)`, not normalized.
 ///
 /// **Source**: MONAI 1.6.1 `DeepSupervisionLoss`.
 pub fn deep_supervision<B: DifferentiableOps>(
@@ -77,7 +77,10 @@ fn of_output<B: DifferentiableOps>(
             weighted_dice_ce(logits, classes, weights)
         }
         (Loss::DiceFocal, Activation::Sigmoid, _) => region_dice_focal(logits, classes, weights),
-        (Loss::DiceFocal, Activation::Softmax, _) => class_dice_focal(logits, classes, weights),
+        (Loss::DiceFocal, Activation::Softmax, None) => dice_focal(logits, classes),
+        (Loss::DiceFocal, Activation::Softmax, Some(weights)) => {
+            weighted_dice_focal(logits, classes, weights)
+        }
     }
 }
 

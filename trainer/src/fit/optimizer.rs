@@ -1,7 +1,5 @@
 //! Steps of an optimizer over all parameters of a network at once.
 
-mod sgd;
-
 use std::collections::HashMap;
 
 use burn::module::{AutodiffModule, ModuleMapper, Param, ParamId};
@@ -9,9 +7,8 @@ use burn::optim::GradientsParams;
 use burn::tensor::backend::{AutodiffBackend, Backend};
 use burn::tensor::ops::FloatTensor;
 use burn::tensor::{Tensor, TensorMetadata, TensorPrimitive};
-use vesal_kernels::{AdamWStep, BackendOps, Moments};
+use vesal_kernels::{AdamWStep, BackendOps, Moments, SgdStep, Velocity};
 
-use self::sgd::{SgdStep, Velocity, sgd};
 use crate::algorithms::Optimizer;
 
 /// What the optimizer keeps of a parameter, in the order of [`Optimizer::state_names`]: tensors of its shape.
@@ -141,7 +138,7 @@ impl<B: BackendOps> GradientDescent<B> {
                         velocity,
                     }
                 });
-                let updated = sgd::<B>(velocities.collect(), step, guard).into_iter();
+                let updated = B::sgd(velocities.collect(), step, guard).into_iter();
                 updated
                     .map(|[weights, velocity]| (weights, vec![velocity]))
                     .collect()

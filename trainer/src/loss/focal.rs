@@ -10,22 +10,15 @@ use super::masks::region_masks;
 /// Keeps Dice defined where a class is neither present nor predicted: such a class has no loss.
 const SMOOTH: f64 = 1e-5;
 
-/// Dice loss plus focal loss, of class indices, `[1]`, `f32`.
+/// As [`dice_focal`](vesal_kernels::dice_focal), with a weight for each class, by which both of its terms are multiplied.
 ///
-/// **Shapes**: `logits` `[N, X, Y, Z, K]`; `classes` `[N, X', Y', Z']`, taken at the center of each coarse voxel, see
-/// [`downsample`].
+/// **Shapes**: as [`dice_focal`](vesal_kernels::dice_focal); a weight for each of the `K` classes.
 ///
-/// **Definition**: with `p = softmax(logits)`, the truth `g` as 0 or 1 of every class, and sums over voxels, the mean over
-/// cases and classes of `1 - (2 Σ p g + 1e-5) / (Σ p² + Σ g² + 1e-5)`; plus the mean over voxels and classes of
-/// `(1 - q)² · -log q`, where `q` is `sigmoid(logits)` of classes that are true and `1 - sigmoid(logits)` of the others.
-/// Weights multiply both terms of their class.
-///
-/// **Source**: MONAI 1.6.1 `DiceFocalLoss(softmax=True, squared_pred=True, smooth_nr=1e-5, smooth_dr=1e-5)`, whose focal
-/// loss uses a sigmoid in either case; with one case it is `batch=True`. Lin et al. 2017 for the focal loss.
-pub fn class_dice_focal<B: Backend>(
+/// **Source**: MONAI 1.6.1 `DiceFocalLoss(weight=…)`.
+pub fn weighted_dice_focal<B: Backend>(
     logits: Tensor<B, 5>,
     classes: Tensor<B, 4, Int>,
-    weights: Option<&[f64]>,
+    weights: &[f64],
 ) -> Tensor<B, 1> {
     let [n, x, y, z, k] = logits.dims();
     let shape = [n, x * y * z, k];
@@ -38,14 +31,15 @@ pub fn class_dice_focal<B: Backend>(
         .float()
         .cast(FloatDType::F32);
     let p = softmax(logits.clone(), 2);
-    dice_focal(p, logits, truth, weights)
+    dice_and_focal(p, logits, truth, Some(weights))
 }
 
 /// Dice loss plus focal loss, of regions that may overlap, `[1]`, `f32`.
 ///
 /// **Shapes**: `logits` `[N, X, Y, Z, R]`; `regions` `[N, X', Y', Z']`, bit `r` set where a voxel belongs to region `r`.
 ///
-/// **Definition**: that of [`class_dice_focal`] with `p = sigmoid(logits)`.
+/// **Definition**: that of [`dice_focal`](vesal_kernels::dice_focal) with `p = sigmoid(logits)`. Weights multiply both terms
+/// of their region.
 ///
 /// **Source**: MONAI 1.6.1 `DiceFocalLoss(sigmoid=True, squared_pred=True, smooth_nr=1e-5, smooth_dr=1e-5)`.
 pub fn region_dice_focal<B: Backend>(
@@ -57,11 +51,11 @@ pub fn region_dice_focal<B: Backend>(
     let shape = [n, x * y * z, count];
     let logits = logits.cast(FloatDType::F32).reshape(shape);
     let truth = region_masks(downsample(regions, [x, y, z]), shape);
-    dice_focal(sigmoid(logits.clone()), logits, truth, weights)
+    dice_and_focal(sigmoid(logits.clone()), logits, truth, weights)
 }
 
 /// The loss of probabilities `p` and logits, `[N, voxels, K]`.
-fn dice_focal<B: Backend>(
+fn dice_and_focal<B: Backend>(
     p: Tensor<B, 3>,
     logits: Tensor<B, 3>,
     truth: Tensor<B, 3>,

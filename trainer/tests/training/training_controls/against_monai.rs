@@ -7,11 +7,11 @@ use burn::tensor::{Int, Tensor, TensorData};
 use burn_flex::Flex;
 use ndarray::{Array3, Array4};
 use serde_json::Value;
-use vesal_kernels::{dice_ce, weighted_dice_ce};
+use vesal_kernels::{dice_ce, dice_focal, weighted_dice_ce};
 use vesal_trainer::augment::{
     Contrast, Patch, adjust_contrast, quarter_turns, scale_around_mean, shift_histogram, warp, zoom,
 };
-use vesal_trainer::loss::class_dice_focal;
+use vesal_trainer::loss::weighted_dice_focal;
 
 fn expected() -> Value {
     serde_json::from_str(include_str!("../../training_controls.json")).unwrap()
@@ -133,13 +133,18 @@ fn weighted_focal_losses_are_those_of_monai() {
             .permute([0, 2, 3, 4, 1])
             .reshape([1, 4, 3, 2, 3]);
         let weights: Vec<f64> = serde_json::from_value(case["weights"].clone()).unwrap();
-        let loss = class_dice_focal(input, classes.clone(), Some(&weights));
+        let loss = weighted_dice_focal(input.clone(), classes.clone(), &weights);
         let gradient = logits.grad(&loss.backward()).unwrap().into_data();
         let gradient = gradient.into_vec::<f32>().unwrap();
         let what = format!("weights {weights:?}");
         assert_close(&what, &gradient, &numbers(&case["gradient"]), 1e-6);
         let expected = case["loss"].as_f64().unwrap() as f32;
-        assert_close(&what, &[loss.into_scalar()], &[expected], 2e-6);
+        let found = loss.into_scalar();
+        assert_close(&what, &[found], &[expected], 2e-6);
+        if weights == [1.0; 3] {
+            let plain = dice_focal(input, classes.clone()).into_scalar();
+            assert_close("equal weights", &[found], &[plain], 2e-6);
+        }
     }
 }
 
