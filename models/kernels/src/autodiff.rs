@@ -19,8 +19,8 @@ use crate::nonlinearity::Nonlinearity;
 use crate::results::{BatchNormalized, Normalized};
 use crate::row_gather::RowGather;
 use backward::{
-    BatchNorm, Conv, ConvTranspose, ConvWithBias, DiceCe, DiceFocal, InstanceNorm, LeakyRelu,
-    PlainInstanceNorm,
+    BatchNormBackward, ConvBackward, ConvTransposeBackward, ConvWithBiasBackward, DiceCeBackward,
+    DiceFocalBackward, InstanceNormBackward, LeakyReluBackward, PlainInstanceNormBackward,
 };
 
 impl<B: BackendOps, C: CheckpointStrategy> DifferentiableOps for Autodiff<B, C> {
@@ -34,7 +34,7 @@ impl<B: BackendOps, C: CheckpointStrategy> DifferentiableOps for Autodiff<B, C> 
         let plain_bias = bias.as_ref().map(|bias| bias.primitive.clone());
         let output = B::conv(x.primitive, weight.primitive, plain_bias, geometry);
         match bias {
-            None => match Conv
+            None => match ConvBackward
                 .prepare::<C>([x.node, weight.node])
                 .compute_bound()
                 .stateful()
@@ -42,7 +42,7 @@ impl<B: BackendOps, C: CheckpointStrategy> DifferentiableOps for Autodiff<B, C> 
                 OpsKind::Tracked(prep) => prep.finish(state, output),
                 OpsKind::UnTracked(prep) => prep.finish(output),
             },
-            Some(bias) => match ConvWithBias
+            Some(bias) => match ConvWithBiasBackward
                 .prepare::<C>([x.node, weight.node, bias.node])
                 .compute_bound()
                 .stateful()
@@ -61,7 +61,7 @@ impl<B: BackendOps, C: CheckpointStrategy> DifferentiableOps for Autodiff<B, C> 
     ) -> FloatTensor<Self> {
         let state = (x.primitive.clone(), weight.primitive.clone(), geometry);
         let output = B::conv_input_gradient(x.primitive, weight.primitive, output_shape, geometry);
-        match ConvTranspose
+        match ConvTransposeBackward
             .prepare::<C>([x.node, weight.node])
             .compute_bound()
             .stateful()
@@ -85,7 +85,7 @@ impl<B: BackendOps, C: CheckpointStrategy> DifferentiableOps for Autodiff<B, C> 
         let normalized = B::instance_norm(x.primitive, plain.clone(), epsilon, nonlinearity);
         let Normalized { output, statistics } = normalized;
         let Some(([weight, bias], [plain_weight, plain_bias])) = affine.zip(plain) else {
-            return match PlainInstanceNorm
+            return match PlainInstanceNormBackward
                 .prepare::<C>([x.node])
                 .compute_bound()
                 .stateful()
@@ -96,7 +96,7 @@ impl<B: BackendOps, C: CheckpointStrategy> DifferentiableOps for Autodiff<B, C> 
                 OpsKind::UnTracked(prep) => prep.finish(output),
             };
         };
-        match InstanceNorm
+        match InstanceNormBackward
             .prepare::<C>([x.node, weight.node, bias.node])
             .compute_bound()
             .stateful()
@@ -133,7 +133,7 @@ impl<B: BackendOps, C: CheckpointStrategy> DifferentiableOps for Autodiff<B, C> 
             n * sx * sy * sz,
             settings,
         );
-        let output = match BatchNorm
+        let output = match BatchNormBackward
             .prepare::<C>([x.node, weight.node, bias.node])
             .compute_bound()
             .stateful()
@@ -162,11 +162,15 @@ impl<B: BackendOps, C: CheckpointStrategy> DifferentiableOps for Autodiff<B, C> 
         let output = B::leaky_relu_sum(x.primitive, addend, slope);
         let state = (output.clone(), slope);
         match addend_node {
-            None => match LeakyRelu.prepare::<C>([x.node]).compute_bound().stateful() {
+            None => match LeakyReluBackward
+                .prepare::<C>([x.node])
+                .compute_bound()
+                .stateful()
+            {
                 OpsKind::Tracked(prep) => prep.finish(state, output),
                 OpsKind::UnTracked(prep) => prep.finish(output),
             },
-            Some(addend) => match LeakyRelu
+            Some(addend) => match LeakyReluBackward
                 .prepare::<C>([x.node, addend])
                 .compute_bound()
                 .stateful()
@@ -179,7 +183,7 @@ impl<B: BackendOps, C: CheckpointStrategy> DifferentiableOps for Autodiff<B, C> 
 
     fn layer_dice_ce(logits: FloatTensor<Self>, classes: IntTensor<Self>) -> FloatTensor<Self> {
         let computed = B::dice_ce(logits.primitive.clone(), classes.clone());
-        match DiceCe
+        match DiceCeBackward
             .prepare::<C>([logits.node])
             .compute_bound()
             .stateful()
@@ -193,7 +197,7 @@ impl<B: BackendOps, C: CheckpointStrategy> DifferentiableOps for Autodiff<B, C> 
 
     fn layer_dice_focal(logits: FloatTensor<Self>, classes: IntTensor<Self>) -> FloatTensor<Self> {
         let computed = B::dice_focal(logits.primitive.clone(), classes.clone());
-        match DiceFocal
+        match DiceFocalBackward
             .prepare::<C>([logits.node])
             .compute_bound()
             .stateful()

@@ -1,6 +1,7 @@
 //! Operations of backends without autodiff.
 
-/// Implements [`DifferentiableOps`](crate::DifferentiableOps) for a backend without autodiff by its [`BackendOps`](crate::BackendOps).
+/// Implements [`DifferentiableOps`](crate::DifferentiableOps) for a backend without autodiff by its
+/// [`BackendOps`](crate::BackendOps).
 macro_rules! without_gradients {
     ($backend:ty) => {
         impl $crate::DifferentiableOps for $backend {

@@ -20,9 +20,9 @@ fn space<T: TensorMetadata>(activations: &T) -> [usize; 3] {
 }
 
 #[derive(Debug)]
-pub struct Conv;
+pub struct ConvBackward;
 
-impl<B: BackendOps> Backward<B, 2> for Conv {
+impl<B: BackendOps> Backward<B, 2> for ConvBackward {
     type State = (FloatTensor<B>, FloatTensor<B>, ConvGeometry);
 
     fn backward(self, ops: Ops<Self::State, 2>, gradients: &mut Gradients, _: &mut Checkpointer) {
@@ -40,9 +40,9 @@ impl<B: BackendOps> Backward<B, 2> for Conv {
 }
 
 #[derive(Debug)]
-pub struct ConvWithBias;
+pub struct ConvWithBiasBackward;
 
-impl<B: BackendOps> Backward<B, 3> for ConvWithBias {
+impl<B: BackendOps> Backward<B, 3> for ConvWithBiasBackward {
     type State = (FloatTensor<B>, FloatTensor<B>, ConvGeometry);
 
     fn backward(self, ops: Ops<Self::State, 3>, gradients: &mut Gradients, _: &mut Checkpointer) {
@@ -62,9 +62,9 @@ impl<B: BackendOps> Backward<B, 3> for ConvWithBias {
 
 /// A transposed convolution is the gradient of a convolution, whose gradient is the convolution.
 #[derive(Debug)]
-pub struct ConvTranspose;
+pub struct ConvTransposeBackward;
 
-impl<B: BackendOps> Backward<B, 2> for ConvTranspose {
+impl<B: BackendOps> Backward<B, 2> for ConvTransposeBackward {
     type State = (FloatTensor<B>, FloatTensor<B>, ConvGeometry);
 
     fn backward(self, ops: Ops<Self::State, 2>, gradients: &mut Gradients, _: &mut Checkpointer) {
@@ -82,9 +82,9 @@ impl<B: BackendOps> Backward<B, 2> for ConvTranspose {
 
 /// A normalization with scale and shift.
 #[derive(Debug)]
-pub struct InstanceNorm;
+pub struct InstanceNormBackward;
 
-impl<B: BackendOps> Backward<B, 3> for InstanceNorm {
+impl<B: BackendOps> Backward<B, 3> for InstanceNormBackward {
     type State = ([FloatTensor<B>; 4], Nonlinearity);
 
     fn backward(self, ops: Ops<Self::State, 3>, gradients: &mut Gradients, _: &mut Checkpointer) {
@@ -98,9 +98,9 @@ impl<B: BackendOps> Backward<B, 3> for InstanceNorm {
 }
 
 #[derive(Debug)]
-pub struct PlainInstanceNorm;
+pub struct PlainInstanceNormBackward;
 
-impl<B: BackendOps> Backward<B, 1> for PlainInstanceNorm {
+impl<B: BackendOps> Backward<B, 1> for PlainInstanceNormBackward {
     type State = ([FloatTensor<B>; 2], Nonlinearity);
 
     fn backward(self, ops: Ops<Self::State, 1>, gradients: &mut Gradients, _: &mut Checkpointer) {
@@ -114,9 +114,9 @@ impl<B: BackendOps> Backward<B, 1> for PlainInstanceNorm {
 }
 
 #[derive(Debug)]
-pub struct BatchNorm;
+pub struct BatchNormBackward;
 
-impl<B: BackendOps> Backward<B, 3> for BatchNorm {
+impl<B: BackendOps> Backward<B, 3> for BatchNormBackward {
     type State = ([FloatTensor<B>; 4], Nonlinearity);
 
     fn backward(self, ops: Ops<Self::State, 3>, gradients: &mut Gradients, _: &mut Checkpointer) {
@@ -143,9 +143,9 @@ fn register_norm<B: BackendOps>(
 
 /// Leaky ReLU of one input, or of the sum of two.
 #[derive(Debug)]
-pub struct LeakyRelu;
+pub struct LeakyReluBackward;
 
-impl<B: BackendOps, const N: usize> Backward<B, N> for LeakyRelu {
+impl<B: BackendOps, const N: usize> Backward<B, N> for LeakyReluBackward {
     type State = (FloatTensor<B>, f32);
 
     fn backward(self, ops: Ops<Self::State, N>, gradients: &mut Gradients, _: &mut Checkpointer) {
@@ -159,9 +159,9 @@ impl<B: BackendOps, const N: usize> Backward<B, N> for LeakyRelu {
 }
 
 #[derive(Debug)]
-pub struct DiceCe;
+pub struct DiceCeBackward;
 
-impl<B: BackendOps> Backward<B, 1> for DiceCe {
+impl<B: BackendOps> Backward<B, 1> for DiceCeBackward {
     type State = (FloatTensor<B>, IntTensor<B>, FloatTensor<B>);
 
     fn backward(self, ops: Ops<Self::State, 1>, gradients: &mut Gradients, _: &mut Checkpointer) {
@@ -175,9 +175,9 @@ impl<B: BackendOps> Backward<B, 1> for DiceCe {
 }
 
 #[derive(Debug)]
-pub struct DiceFocal;
+pub struct DiceFocalBackward;
 
-impl<B: BackendOps> Backward<B, 1> for DiceFocal {
+impl<B: BackendOps> Backward<B, 1> for DiceFocalBackward {
     type State = (FloatTensor<B>, IntTensor<B>, FloatTensor<B>);
 
     fn backward(self, ops: Ops<Self::State, 1>, gradients: &mut Gradients, _: &mut Checkpointer) {

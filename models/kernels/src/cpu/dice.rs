@@ -9,7 +9,7 @@ use super::dispatch::vectorized;
 use super::labels::labels;
 use super::lanes::{Lanes, Vectorized};
 use super::softmax::{BLOCK, Softmax};
-use super::voxel_term::{Labeled, VoxelTerm};
+use super::voxel_term::{LabeledBlock, VoxelTerm};
 use crate::reference::SMOOTH_DENOMINATOR;
 use crate::results::VoxelLoss;
 
@@ -145,7 +145,7 @@ impl<T: VoxelTerm> Vectorized for Sums<'_, T> {
         let blocks = self.logits.chunks(BLOCK * k).zip(self.labels.chunks(BLOCK));
         for (logits, labels) in blocks {
             softmax.compute(logits);
-            let block = Labeled { logits, labels };
+            let block = LabeledBlock { logits, labels };
             sums[3 * k] += self.term.sum(block, &softmax);
             for (v, &label) in labels.iter().enumerate() {
                 if let Ok(class) = usize::try_from(label)
@@ -205,7 +205,7 @@ impl<T: VoxelTerm> Vectorized for Gradient<'_, T> {
             let mut truth = [-1; BLOCK];
             truth[..labels.len()].copy_from_slice(labels);
             self.term.slopes(
-                Labeled {
+                LabeledBlock {
                     logits,
                     labels: &truth,
                 },

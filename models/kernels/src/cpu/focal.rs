@@ -2,7 +2,7 @@
 
 use super::exponential::{exponential, logarithm_of_one_plus};
 use super::softmax::{BLOCK, Softmax};
-use super::voxel_term::{Labeled, VoxelTerm};
+use super::voxel_term::{LabeledBlock, VoxelTerm};
 use crate::reference::FOCAL_SMOOTH_NUMERATOR;
 
 /// `-(1 - q)² log q`, where `q` is the sigmoid of the logit of the true class, and 1 less that of another.
@@ -26,7 +26,7 @@ fn doubted(doubt: f32) -> [f32; 2] {
 impl Focal {
     /// Replaces each logit of a block by a function of its doubt and the sign that turned it.
     #[inline(always)]
-    fn compute(&mut self, block: Labeled, function: impl Fn([f32; 2], f32) -> f32) {
+    fn compute(&mut self, block: LabeledBlock, function: impl Fn([f32; 2], f32) -> f32) {
         let k = self.values.len();
         for (v, logits) in block.logits.chunks_exact(k).enumerate() {
             for (to, logit) in self.values.iter_mut().zip(logits) {
@@ -62,7 +62,7 @@ impl VoxelTerm for Focal {
     }
 
     #[inline(always)]
-    fn sum(&mut self, block: Labeled, _: &Softmax) -> f64 {
+    fn sum(&mut self, block: LabeledBlock, _: &Softmax) -> f64 {
         self.compute(block, |[wrong, loss], _| wrong * wrong * loss);
         let mut sum = 0.0;
         for values in &self.values {
@@ -74,7 +74,7 @@ impl VoxelTerm for Focal {
     }
 
     #[inline(always)]
-    fn slopes(&mut self, block: Labeled, _: &Softmax) {
+    fn slopes(&mut self, block: LabeledBlock, _: &Softmax) {
         // d(s² log(1 + eᵘ))/du = s² (2 (1 - s) log(1 + eᵘ) + s) for s = sigmoid(u).
         self.compute(block, |[wrong, loss], sign| {
             sign * wrong * wrong * (2.0 * (1.0 - wrong) * loss + wrong)

@@ -4,7 +4,7 @@ use super::softmax::Softmax;
 
 /// The logits of a block of voxels, `[voxels, classes]`, and their classes.
 #[derive(Clone, Copy)]
-pub struct Labeled<'a> {
+pub struct LabeledBlock<'a> {
     pub logits: &'a [f32],
     pub labels: &'a [i32],
 }
@@ -24,10 +24,10 @@ pub trait VoxelTerm: Send {
     fn count(voxels: usize, classes: usize) -> usize;
 
     /// Sum over a block.
-    fn sum(&mut self, block: Labeled, softmax: &Softmax) -> f64;
+    fn sum(&mut self, block: LabeledBlock, softmax: &Softmax) -> f64;
 
     /// Prepares the derivatives of a block, whose labels are padded to whole blocks.
-    fn slopes(&mut self, block: Labeled, softmax: &Softmax);
+    fn slopes(&mut self, block: LabeledBlock, softmax: &Softmax);
 
     /// Derivative with respect to a logit with this probability, of the true class or of another.
     fn slope(&self, class: usize, voxel: usize, probability: f32, is_truth: bool) -> f32;
@@ -54,7 +54,7 @@ impl VoxelTerm for CrossEntropy {
     }
 
     #[inline(always)]
-    fn sum(&mut self, Labeled { logits, labels }: Labeled, softmax: &Softmax) -> f64 {
+    fn sum(&mut self, LabeledBlock { logits, labels }: LabeledBlock, softmax: &Softmax) -> f64 {
         let k = self.classes;
         let mut sum = 0.0;
         for (v, &label) in labels.iter().enumerate() {
@@ -70,7 +70,7 @@ impl VoxelTerm for CrossEntropy {
     }
 
     #[inline(always)]
-    fn slopes(&mut self, _: Labeled, _: &Softmax) {}
+    fn slopes(&mut self, _: LabeledBlock, _: &Softmax) {}
 
     #[inline(always)]
     fn slope(&self, _: usize, _: usize, probability: f32, is_truth: bool) -> f32 {

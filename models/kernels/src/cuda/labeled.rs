@@ -18,23 +18,23 @@ const SHARED_BYTES: usize = 48 << 10;
 /// Class indices on their own grid; laid out as in loss.cu.
 #[repr(C)]
 #[derive(Debug, Clone, Copy)]
-pub struct Classes {
+pub struct ClassGrid {
     strides: [u32; 4],
     fine: [u32; 3],
     coarse: [u32; 3],
 }
 
 /// Supported shapes and layouts of logits and classes.
-pub struct Labeled {
+pub struct LabeledVoxels {
     precision: ActivationType,
     pub cases: usize,
     pub voxels: usize,
     /// Number of classes.
     pub count: usize,
-    pub classes: Classes,
+    pub classes: ClassGrid,
 }
 
-impl Labeled {
+impl LabeledVoxels {
     pub fn of(logits: &CudaTensor, classes: &CudaTensor) -> Option<Self> {
         let precision = ActivationType::of(logits)?;
         let [cases, x, y, z, count] = axes::<5>(logits);
@@ -53,7 +53,7 @@ impl Labeled {
             cases,
             voxels: x * y * z,
             count,
-            classes: Classes {
+            classes: ClassGrid {
                 strides: strides::<4>(classes).map(|stride| stride as u32),
                 fine: whole(fine),
                 coarse: whole(coarse),

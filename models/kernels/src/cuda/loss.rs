@@ -5,7 +5,7 @@ use burn::tensor::DType;
 
 use super::argument::argument;
 use super::backend::{Cuda, CudaTensor};
-use super::labeled::{Labeled, THREADS};
+use super::labeled::{LabeledVoxels, THREADS};
 use super::operation::Operation;
 use crate::reference::{self, FOCAL_SMOOTH_NUMERATOR};
 use crate::results::VoxelLoss;
@@ -30,7 +30,7 @@ impl Term {
     }
 
     /// Values per case, of which the loss has the mean.
-    fn count(self, labeled: &Labeled) -> usize {
+    fn count(self, labeled: &LabeledVoxels) -> usize {
         match self {
             Self::CrossEntropy => labeled.voxels,
             Self::Focal => labeled.voxels * labeled.count,
@@ -47,20 +47,25 @@ impl Term {
 }
 
 pub fn dice_ce(logits: CudaTensor, classes: CudaTensor) -> VoxelLoss<Cuda> {
-    match Labeled::of(&logits, &classes) {
+    match LabeledVoxels::of(&logits, &classes) {
         Some(labeled) => loss(Term::CrossEntropy, labeled, logits, classes),
         None => reference::dice_ce::<Cuda>(logits, classes),
     }
 }
 
 pub fn dice_focal(logits: CudaTensor, classes: CudaTensor) -> VoxelLoss<Cuda> {
-    match Labeled::of(&logits, &classes) {
+    match LabeledVoxels::of(&logits, &classes) {
         Some(labeled) => loss(Term::Focal, labeled, logits, classes),
         None => reference::dice_focal::<Cuda>(logits, classes),
     }
 }
 
-fn loss(term: Term, labeled: Labeled, logits: CudaTensor, classes: CudaTensor) -> VoxelLoss<Cuda> {
+fn loss(
+    term: Term,
+    labeled: LabeledVoxels,
+    logits: CudaTensor,
+    classes: CudaTensor,
+) -> VoxelLoss<Cuda> {
     let mut operation = Operation::beside(&logits);
     let logits = operation.dense(logits);
     let classes = operation.strided(&classes);
@@ -69,7 +74,7 @@ fn loss(term: Term, labeled: Labeled, logits: CudaTensor, classes: CudaTensor) -
     operation.submit(move |gpu, at| {
         let terms = term.count(&labeled) as u32;
         let smooth_numerator = term.smooth_numerator();
-        let Labeled {
+        let LabeledVoxels {
             cases,
             voxels,
             count,
@@ -144,7 +149,7 @@ pub fn dice_ce_gradient(
     sums: CudaTensor,
     gradient: CudaTensor,
 ) -> CudaTensor {
-    match Labeled::with_gradient(&logits, &classes, &sums, &gradient) {
+    match LabeledVoxels::with_gradient(&logits, &classes, &sums, &gradient) {
         Some(labeled) => {
             let term = Term::CrossEntropy;
             loss_gradient(term, labeled, [logits, classes, sums, gradient])
@@ -159,7 +164,7 @@ pub fn dice_focal_gradient(
     sums: CudaTensor,
     gradient: CudaTensor,
 ) -> CudaTensor {
-    match Labeled::with_gradient(&logits, &classes, &sums, &gradient) {
+    match LabeledVoxels::with_gradient(&logits, &classes, &sums, &gradient) {
         Some(labeled) => {
             let term = Term::Focal;
             loss_gradient(term, labeled, [logits, classes, sums, gradient])
@@ -171,7 +176,7 @@ pub fn dice_focal_gradient(
 /// With respect to the logits; inputs as of `dice_ce_gradient`.
 fn loss_gradient(
     term: Term,
-    labeled: Labeled,
+    labeled: LabeledVoxels,
     [logits, classes, sums, gradient]: [CudaTensor; 4],
 ) -> CudaTensor {
     let mut operation = Operation::beside(&logits);

@@ -5,7 +5,7 @@
 #define SMOOTH_DENOMINATOR 1e-5
 
 // Class indices on a grid that may be finer: the center of each coarse voxel counts.
-struct Classes {
+struct ClassGrid {
     u32 strides[4];
     u32 fine[3];
     u32 coarse[3];
@@ -15,7 +15,7 @@ __device__ __forceinline__ u32 center(u32 index, u32 fine, u32 coarse) {
     return fine == coarse ? index : (u32)((2 * (u64)index + 1) * fine / (2 * (u64)coarse));
 }
 
-__device__ __forceinline__ int class_at(const int* classes, const Classes& grid, u32 one_case, u32 voxel) {
+__device__ __forceinline__ int class_at(const int* classes, const ClassGrid& grid, u32 one_case, u32 voxel) {
     u32 z = voxel % grid.coarse[2], rest = voxel / grid.coarse[2];
     u32 y = rest % grid.coarse[1], x = rest / grid.coarse[1];
     return classes[(u64)one_case * grid.strides[0] + (u64)center(x, grid.fine[0], grid.coarse[0]) * grid.strides[1] +
@@ -69,7 +69,7 @@ struct Doubt {
 // Partials [cases, chunks, 3 count + 1]: overlap, squares and presence by class, and the sum of the losses by voxel.
 // Grid: chunks, cases.
 template <class T, int K, bool FOCAL>
-__device__ __forceinline__ void loss_sums(const T* logits, const int* classes, const Classes& grid, float* partials,
+__device__ __forceinline__ void loss_sums(const T* logits, const int* classes, const ClassGrid& grid, float* partials,
                                           u32 voxels, u32 count, u32 chunk) {
     float sums[3 * K + 1] = {};
     u32 end = min((blockIdx.x + 1) * chunk, voxels);
@@ -116,7 +116,7 @@ __device__ __forceinline__ void loss_sums(const T* logits, const int* classes, c
 // The same by warps. A lane owns every 32nd class, so that the sums in shared memory, [warps, 3 count + 1], have one
 // writer each.
 template <class T, bool FOCAL>
-__device__ __forceinline__ void loss_sums_many(const T* logits, const int* classes, const Classes& grid,
+__device__ __forceinline__ void loss_sums_many(const T* logits, const int* classes, const ClassGrid& grid,
                                                float* partials, u32 voxels, u32 count, u32 chunk) {
     extern __shared__ float shared[];
     u32 size = 3 * count + 1, lane = threadIdx.x % 32, warp = threadIdx.x / 32, warps = blockDim.x / 32;
@@ -208,7 +208,7 @@ struct DiceSlope {
 };
 
 template <class T, int K, bool FOCAL>
-__device__ __forceinline__ void loss_gradient(const T* logits, const int* classes, const Classes& grid,
+__device__ __forceinline__ void loss_gradient(const T* logits, const int* classes, const ClassGrid& grid,
                                               const float* sums, const float* gradient, T* into, u32 voxels,
                                               u32 count, float inverse_cases, float inverse_terms,
                                               float smooth_numerator) {
@@ -246,7 +246,7 @@ __device__ __forceinline__ void loss_gradient(const T* logits, const int* classe
 }
 
 template <class T, bool FOCAL>
-__device__ __forceinline__ void loss_gradient_many(const T* logits, const int* classes, const Classes& grid,
+__device__ __forceinline__ void loss_gradient_many(const T* logits, const int* classes, const ClassGrid& grid,
                                                    const float* sums, const float* gradient, T* into, u32 voxels,
                                                    u32 count, float inverse_cases, float inverse_terms,
                                               float smooth_numerator) {
@@ -280,12 +280,12 @@ __device__ __forceinline__ void loss_gradient_many(const T* logits, const int* c
 
 #define LOSS(loss, name, T, sums_of, gradient_of)                                                                 \
     extern "C" __global__ void __launch_bounds__(LOSS_THREADS)                                                    \
-        loss##_sums_##name(const T* __restrict__ logits, const int* __restrict__ classes, Classes grid,           \
+        loss##_sums_##name(const T* __restrict__ logits, const int* __restrict__ classes, ClassGrid grid,           \
                            float* __restrict__ partials, u32 voxels, u32 count, u32 chunk) {                      \
         sums_of(logits, classes, grid, partials, voxels, count, chunk);                                           \
     }                                                                                                             \
     extern "C" __global__ void __launch_bounds__(LOSS_THREADS)                                                    \
-        loss##_gradient_##name(const T* __restrict__ logits, const int* __restrict__ classes, Classes grid,       \
+        loss##_gradient_##name(const T* __restrict__ logits, const int* __restrict__ classes, ClassGrid grid,       \
                                const float* __restrict__ sums, const float* __restrict__ gradient,                \
                                T* __restrict__ into, u32 voxels, u32 count, float inverse_cases,                  \
                                float inverse_terms, float smooth_numerator) {                                     \
