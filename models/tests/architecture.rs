@@ -286,3 +286,33 @@ fn odd_tensors_of_dints_are_refused() {
         Err(ArchitectureError::Untold { .. })
     ));
 }
+
+#[test]
+fn files_state_an_architecture_only_where_it_is_another() {
+    let default = NetworkConfig::from(dints(DintsArchitecture::default()));
+    let written = serde_json::to_value(&default).unwrap();
+    let counts = serde_json::json!({ "in_channels": 2, "out_channels": 3, "filters": 1 });
+    assert_eq!(written, serde_json::json!({ "dints": counts }));
+    assert_eq!(
+        serde_json::from_value::<NetworkConfig>(written).unwrap(),
+        default
+    );
+
+    let other = NetworkConfig::from(dints(changed(11, 9, 4)));
+    let mut written = serde_json::to_value(&other).unwrap();
+    let matrix = &mut written["dints"]["architecture"]["code_a"];
+    assert_eq!(matrix[11], "1100000111");
+    // As NumPy's matrix of floats.
+    matrix[11] = serde_json::json!([1., 1., 0., 0, 0, 0, 0, 1, 1, 1]);
+    assert_eq!(
+        serde_json::from_value::<NetworkConfig>(written.clone()).unwrap(),
+        other
+    );
+    for broken in ["110000011", "1100000112", "11000 0111"] {
+        written["dints"]["architecture"]["code_a"][11] = broken.into();
+        assert!(serde_json::from_value::<NetworkConfig>(written.clone()).is_err());
+    }
+    written["dints"]["architecture"]["code_a"][11] =
+        serde_json::json!([1.5, 1, 0, 0, 0, 0, 0, 1, 1, 1]);
+    assert!(serde_json::from_value::<NetworkConfig>(written).is_err());
+}
