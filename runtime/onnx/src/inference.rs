@@ -183,9 +183,9 @@ pub(crate) fn define_outputs<'a>(
     Ok(())
 }
 
-/// Whether a text can be the name of a value or node.
+/// Whether a text can be the name of a value or node. Names of MONAI's weights have spaces inside: `cell_tree.(0, 1)`.
 pub(crate) fn is_name(text: &str) -> bool {
-    !text.is_empty() && text.chars().all(|c| c.is_ascii_graphic())
+    !text.is_empty() && text.trim() == text && text.chars().all(|c| matches!(c, ' '..='~'))
 }
 
 /// The name of something.
