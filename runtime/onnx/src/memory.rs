@@ -14,7 +14,8 @@ impl OnnxModel {
     /// matrix of columns, as those of ONNX Runtime on a processor.
     ///
     /// **Definition**: the largest sum over nodes of the values that are alive while the node runs, and the working
-    /// memory of its operator; some operators overwrite an input that nothing else uses.
+    /// memory of its operator; some operators overwrite an input that nothing else uses. Values that follow from weights
+    /// alone exist all the time, because ONNX Runtime computes them when the network is loaded.
     ///
     /// **Errors**: an operator outside of the table, or shapes that do not fit each other.
     pub fn activation_bytes(
@@ -25,11 +26,19 @@ impl OnnxModel {
     ) -> Result<u64, CheckError> {
         let graph = self.model().graph.as_ref().ok_or(CheckError::NoGraph)?;
         let shapes = shapes(graph, batch)?;
-        let weights: BTreeSet<&str> = graph
+        let mut weights: BTreeSet<&str> = graph
             .initializer
             .iter()
             .filter_map(|tensor| tensor.name.as_deref())
             .collect();
+        let mut folded = BTreeSet::new();
+        for (index, node) in graph.node.iter().enumerate() {
+            let mut inputs = node.input.iter().filter(|input| !input.is_empty());
+            if inputs.all(|input| weights.contains(input.as_str())) {
+                weights.extend(node.output.iter().map(String::as_str));
+                folded.insert(index);
+            }
+        }
         let mut last_use: BTreeMap<&str, usize> = BTreeMap::new();
         for (index, node) in graph.node.iter().enumerate() {
             for input in &node.input {
@@ -47,13 +56,16 @@ impl OnnxModel {
             });
             elements.saturating_mul(element_bytes as u64)
         };
-        let mut alive: u64 = graph
-            .input
-            .iter()
-            .map(|input| bytes(input.name.as_deref().unwrap_or_default()))
+        let inputs = graph.input.iter().map(|input| input.name.as_deref());
+        let constants = folded.iter().flat_map(|&index| &graph.node[index].output);
+        let mut alive: u64 = inputs
+            .map(Option::unwrap_or_default)
+            .chain(constants.map(String::as_str))
+            .map(bytes)
             .fold(0, u64::saturating_add);
         let mut peak = alive;
-        for (index, node) in graph.node.iter().enumerate() {
+        let nodes = graph.node.iter().enumerate();
+        for (index, node) in nodes.filter(|(index, _)| !folded.contains(index)) {
             let dying: u64 = activations(node, &weights)
                 .filter(|input| last_use.get(input.as_str()) == Some(&index))
                 .map(|input| bytes(input))
