@@ -17,7 +17,7 @@ pub use instance_norm::InstanceNorm;
 pub use interpolation::resize_linear;
 pub use layer_norm::LayerNorm;
 pub use linear::Linear;
-pub use named::Named;
+pub use named::NamedModules;
 pub use norm::Norm;
 pub use residual::ResidualBlock;
 pub use residual_unet::ResidualUNet;

@@ -11,12 +11,12 @@ use burn::tensor::backend::{AutodiffBackend, Backend};
 /// Modules by names of any characters but periods, in order: MONAI's state dicts have some that no field of a module can
 /// have, such as `(0, 2)` and `mod`.
 #[derive(Debug, Clone)]
-pub struct Named<M>(Vec<(String, M)>);
+pub struct NamedModules<M>(Vec<(String, M)>);
 
 /// The kind of container that visitors are told.
-const CONTAINER: &str = "Named";
+const CONTAINER: &str = "NamedModules";
 
-impl<M> Named<M> {
+impl<M> NamedModules<M> {
     /// A single module of this name.
     pub fn one(name: &str, module: M) -> Self {
         Self::from_iter([(name.to_owned(), module)])
@@ -34,7 +34,7 @@ impl<M> Named<M> {
     }
 
     /// The same names with other modules.
-    fn each<N>(self, change: impl Fn(M) -> N) -> Named<N> {
+    fn each<N>(self, change: impl Fn(M) -> N) -> NamedModules<N> {
         let modules = self.0.into_iter();
         modules
             .map(|(name, module)| (name, change(module)))
@@ -42,13 +42,13 @@ impl<M> Named<M> {
     }
 }
 
-impl<M> FromIterator<(String, M)> for Named<M> {
+impl<M> FromIterator<(String, M)> for NamedModules<M> {
     fn from_iter<I: IntoIterator<Item = (String, M)>>(modules: I) -> Self {
         Self(modules.into_iter().collect())
     }
 }
 
-impl<B: Backend, M: Module<B>> Module<B> for Named<M> {
+impl<B: Backend, M: Module<B>> Module<B> for NamedModules<M> {
     type Record = Vec<M::Record>;
 
     fn collect_devices(&self, devices: Devices<B>) -> Devices<B> {
@@ -97,8 +97,8 @@ impl<B: Backend, M: Module<B>> Module<B> for Named<M> {
     }
 }
 
-impl<B: AutodiffBackend, M: AutodiffModule<B>> AutodiffModule<B> for Named<M> {
-    type InnerModule = Named<M::InnerModule>;
+impl<B: AutodiffBackend, M: AutodiffModule<B>> AutodiffModule<B> for NamedModules<M> {
+    type InnerModule = NamedModules<M::InnerModule>;
 
     fn valid(&self) -> Self::InnerModule {
         let modules = self.0.iter();
@@ -112,14 +112,14 @@ impl<B: AutodiffBackend, M: AutodiffModule<B>> AutodiffModule<B> for Named<M> {
     }
 }
 
-impl<M> fmt::Display for Named<M> {
+impl<M> fmt::Display for NamedModules<M> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let names = self.0.iter().map(|(name, _)| name.as_str());
-        write!(f, "Named({})", names.collect::<Vec<_>>().join(", "))
+        write!(f, "NamedModules({})", names.collect::<Vec<_>>().join(", "))
     }
 }
 
-impl<M: ModuleDisplay> ModuleDisplayDefault for Named<M> {
+impl<M: ModuleDisplay> ModuleDisplayDefault for NamedModules<M> {
     fn content(&self, content: Content) -> Option<Content> {
         let content = content.set_top_level_type(CONTAINER);
         let modules = self.0.iter();
@@ -129,4 +129,4 @@ impl<M: ModuleDisplay> ModuleDisplayDefault for Named<M> {
     }
 }
 
-impl<M: ModuleDisplay> ModuleDisplay for Named<M> {}
+impl<M: ModuleDisplay> ModuleDisplay for NamedModules<M> {}

@@ -12,7 +12,7 @@ use burn::nn::conv::{Conv3d, Conv3dConfig};
 use burn::tensor::backend::Backend;
 use vesal_network::{DintsArchitecture, DintsConfig, Family};
 
-use crate::blocks::Named;
+use crate::blocks::NamedModules;
 use crate::ops::NetworkOps;
 use crate::segmentation::{Heads, SegmentationNetwork};
 use cell::Cell;
@@ -47,7 +47,7 @@ pub struct Dints<B: Backend> {
 
 #[derive(Module, Debug)]
 struct Space<B: Backend> {
-    cell_tree: Named<Cell<B>>,
+    cell_tree: NamedModules<Cell<B>>,
 }
 
 impl<B: Backend> Dints<B> {

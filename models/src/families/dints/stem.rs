@@ -6,24 +6,24 @@ use burn::tensor::backend::Backend;
 use vesal_network::DintsConfig;
 
 use super::cell::double;
-use crate::blocks::{InstanceNorm, Named, conv, resize_linear};
+use crate::blocks::{InstanceNorm, NamedModules, conv, resize_linear};
 use crate::ops::NetworkOps;
 
 /// Name of the sequence of layers that a stem is.
 const SEQUENCE: &str = "mod";
 
-/// Holds the place of a layer without weights in a sequence.
+/// A layer without weights, which only has a place in a sequence.
 #[derive(Module, Clone, Debug)]
-pub(super) struct Place;
+pub(super) struct Unweighted;
 
 /// Resizes the image, convolves it, and halves the voxels by a second convolution.
 ///
 /// **Source**: MONAI 1.6.1 `DiNTS.stem_down`.
-pub(super) type StemDown<B> = Named<(
-    Place,
+pub(super) type StemDown<B> = NamedModules<(
+    Unweighted,
     Conv3d<B>,
     InstanceNorm<B>,
-    Place,
+    Unweighted,
     Conv3d<B>,
     InstanceNorm<B>,
 )>;
@@ -31,17 +31,17 @@ pub(super) type StemDown<B> = Named<(
 /// Convolves a node and doubles its voxels.
 ///
 /// **Source**: MONAI 1.6.1 `DiNTS.stem_up`.
-pub(super) type StemUp<B> = Named<(Place, Conv3d<B>, InstanceNorm<B>)>;
+pub(super) type StemUp<B> = NamedModules<(Unweighted, Conv3d<B>, InstanceNorm<B>)>;
 
 impl<B: Backend> StemDown<B> {
     /// The stem that leads to a node.
     pub(super) fn to(node: usize, config: &DintsConfig, device: &B::Device) -> Self {
         let [fine, coarse] = [node, node + 1].map(|halvings| config.width(halvings));
         let layers = (
-            Place,
+            Unweighted,
             conv([config.in_channels, fine], [3; 3], [1; 3], device),
             InstanceNorm::new(fine, device),
-            Place,
+            Unweighted,
             conv([fine, coarse], [3; 3], [2; 3], device),
             InstanceNorm::new(coarse, device),
         );
@@ -70,7 +70,7 @@ impl<B: Backend> StemUp<B> {
     pub(super) fn from(node: usize, config: &DintsConfig, device: &B::Device) -> Self {
         let [fine, coarse] = [node, node + 1].map(|halvings| config.width(halvings));
         let layers = (
-            Place,
+            Unweighted,
             conv([coarse, fine], [3; 3], [1; 3], device),
             InstanceNorm::new(fine, device),
         );

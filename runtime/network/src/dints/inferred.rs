@@ -1,8 +1,8 @@
 //! What the shapes of a state dict tell about the network that it belongs to.
 
-use super::DintsConfig;
 use super::architecture::{DintsArchitecture, Traces};
 use super::cells::{BLOCKS, CellOperation, CellPath, CellRate, key};
+use super::config::DintsConfig;
 use crate::error::ArchitectureError;
 use crate::family::Family;
 use crate::residual_unet::MAX_CHANNELS;

@@ -3,31 +3,19 @@
 mod architecture;
 mod cells;
 mod codes;
+mod config;
 mod inferred;
 mod size;
 
 pub use architecture::{DintsArchitecture, DintsArchitectureError};
 pub use cells::{CellOperation, CellPath, CellRate, DintsCell};
 pub use codes::{CodeRow, DintsCodes};
-
-use serde::{Deserialize, Serialize};
+pub use config::DintsConfig;
 
 use crate::error::{ArchitectureError, ConfigError};
 use crate::family::{Activations, Family};
 use crate::residual_unet::MAX_CHANNELS;
 use crate::shapes::Shapes;
-
-/// Hyperparameters of DiNTS.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct DintsConfig {
-    pub in_channels: usize,
-    pub out_channels: usize,
-    /// Channels of the stem at the input's resolution; each halving doubles them. MONAI: `32 * channel_mul`.
-    pub filters: usize,
-    #[serde(default, skip_serializing_if = "DintsArchitecture::is_default")]
-    pub architecture: DintsArchitecture,
-}
 
 impl DintsConfig {
     /// The network with this architecture that a state dict belongs to.

@@ -1,7 +1,7 @@
 //! How large a network is, without building it.
 
-use super::DintsConfig;
 use super::cells::{BLOCKS, CellOperation, CellRate, NODES};
+use super::config::DintsConfig;
 use crate::family::Activations;
 
 impl DintsConfig {
