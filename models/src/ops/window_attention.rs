@@ -89,7 +89,7 @@ mod tests {
 
     #[test]
     fn tokens_of_different_regions_are_apart() {
-        let ids = vec![5, 5, 5, 7, 5, 9];
+        let ids = vec![5, 5, 5, 7, 9, 7];
         let regions = AttentionRegions::new(ids.clone(), 3);
         let [left, right] = regions.factors();
         assert_eq!(left.shape().sizes(), [2, 1, 3, 2]);
