@@ -105,3 +105,21 @@ fn plans_without_rounds_stay_as_they_were() {
     let work = WorkDir::new(2, 8, 8);
     assert!(!work.read("train_plan.json").contains("epochs_per_round"));
 }
+
+/// The recipes do not depend on the network, here that of segresnet.
+#[test]
+fn trainings_by_the_recipes_of_swinunetr_and_dints_resume_bit_for_bit() {
+    // The rates of two rounds: a warm-up of none, and the rest of a cosine or of a square root.
+    let half: f64 = 0.5 * (1.0 + (std::f64::consts::PI / 3.0).cos());
+    for (algorithm, second) in [("swinunetr", half), ("dints", (2.0_f64 / 3.0).sqrt())] {
+        let mut work = WorkDir::new(6, 12, 8);
+        work.plan.num_warmup_epochs = 1;
+        for (epoch, _, rate) in check(work, algorithm) {
+            let expected = 0.01 * if epoch <= 2 { 1.0 } else { second };
+            assert!(
+                (rate - expected).abs() < 1e-9,
+                "{algorithm}, {epoch}: {rate}"
+            );
+        }
+    }
+}
