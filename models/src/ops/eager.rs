@@ -245,7 +245,7 @@ impl<B: DifferentiableOps> NetworkOps<B> for Eager<B> {
         let rows = std::mem::replace(&mut sizes[place], indices.values().len());
         let flat = B::float_reshape(x.tensor.clone(), [before, rows, after].into());
         let gather = indices.of_rows::<B>(rows, &self.device);
-        let y = vesal_kernels::gather_rows(tensor(flat), &gather);
+        let y = vesal_kernels::gather_rows::<B>(tensor(flat), &gather);
         x.with(B::float_reshape(primitive(y), sizes.into()), shape)
     }
 

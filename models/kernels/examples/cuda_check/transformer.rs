@@ -105,11 +105,11 @@ fn layer_norm(x: &Array, affine: Option<[&Array; 2]>, gradient: &Array) -> [Arra
         let slope = |i: usize| gradient.values[first + i] * weight(i);
         let total = (0..c).map(slope).sum::<f64>() / c as f64;
         let along = (0..c).map(|i| slope(i) * normalized[i]).sum::<f64>() / c as f64;
-        for (i, &normal) in normalized.iter().enumerate() {
+        for (i, &normalized) in normalized.iter().enumerate() {
             let shift = affine.map_or(0.0, |[_, bias]| bias.values[i]);
-            output.values[first + i] = normal * weight(i) + shift;
-            input.values[first + i] = (slope(i) - total - normal * along) * inverse;
-            to_weight.values[i] += gradient.values[first + i] * normal;
+            output.values[first + i] = normalized * weight(i) + shift;
+            input.values[first + i] = (slope(i) - total - normalized * along) * inverse;
+            to_weight.values[i] += gradient.values[first + i] * normalized;
             to_bias.values[i] += gradient.values[first + i];
         }
     }
