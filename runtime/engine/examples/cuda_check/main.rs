@@ -103,13 +103,15 @@ impl Check {
 
     /// The fused normalization against ONNX Runtime's own on the processor.
     fn norms(&self) -> Result<()> {
-        for (channels, size) in [
-            (8, [17, 9, 11]),
-            (32, [48; 3]),
-            (40, [6, 7, 5]),
-            (256, [6; 3]),
+        for (channels, size, slope) in [
+            (8, [17, 9, 11], Some(0.)),
+            (32, [48; 3], Some(0.)),
+            (40, [6, 7, 5], Some(0.01)),
+            (48, [24; 3], Some(0.01)),
+            (64, [12; 3], None),
+            (256, [6; 3], Some(0.)),
         ] {
-            let onnx = norm(channels, size);
+            let onnx = norm(channels, size, slope);
             let plan = plan(channels, channels, window(size, 0., Padding::Constant(0.)));
             let mut random = Random(3);
             let [x, y, z] = size;
@@ -125,7 +127,8 @@ impl Check {
                 (InferencePrecision::Float16, 1e-3),
             ] {
                 let off = difference(&run(GPU, precision)?, &expected);
-                let what = format!("norm of {channels} channels, {size:?}, {precision}");
+                let what =
+                    format!("norm of {channels} channels, {size:?}, slope {slope:?}, {precision}");
                 self.holds(&what, off < most, format!("relative error {off:.1e}"));
             }
         }

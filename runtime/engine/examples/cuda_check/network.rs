@@ -71,7 +71,8 @@ impl Writer {
         name
     }
 
-    fn norm_relu(&mut self, x: &str, channels: usize) -> String {
+    /// Instance normalization, and then a ReLU of this slope if one is given: 0 is a plain one.
+    fn norm(&mut self, x: &str, channels: usize, slope: Option<f32>) -> String {
         let name = self.name("norm");
         let (scale, bias) = (format!("{name}.weight"), format!("{name}.bias"));
         let values = self.random.values(channels, 1., 0.2);
@@ -82,9 +83,16 @@ impl Writer {
         let inputs = vec![x.into(), scale, bias];
         self.graph
             .node("InstanceNormalization", &name, inputs, &name, epsilon);
+        let Some(slope) = slope else {
+            return name;
+        };
         let relu = format!("{name}.relu");
+        let (operator, attributes) = match slope {
+            0. => ("Relu", Vec::new()),
+            slope => ("LeakyRelu", vec![AttributeProto::float("alpha", slope)]),
+        };
         self.graph
-            .node("Relu", &relu, vec![name], &relu, Vec::new());
+            .node(operator, &relu, vec![name], &relu, attributes);
         relu
     }
 
@@ -98,7 +106,7 @@ impl Writer {
     fn block(&mut self, x: &str, channels: usize) -> String {
         let mut y = x.to_owned();
         for _ in 0..2 {
-            y = self.norm_relu(&y, channels);
+            y = self.norm(&y, channels, Some(0.));
             y = self.convolution("Conv", &y, [channels; 2], 3, 1);
         }
         self.add(x, &y)
@@ -151,9 +159,9 @@ pub fn residual(filters: usize, channels: usize, classes: usize, window: [usize;
     finish(writer, &head, classes, window)
 }
 
-/// A network of one normalization with a ReLU.
-pub fn norm(channels: usize, window: [usize; 3]) -> Vec<u8> {
+/// A network of one normalization, with a ReLU if its slope is given.
+pub fn norm(channels: usize, window: [usize; 3], slope: Option<f32>) -> Vec<u8> {
     let mut writer = writer(channels, window);
-    let relu = writer.norm_relu("image", channels);
-    finish(writer, &relu, channels, window)
+    let output = writer.norm("image", channels, slope);
+    finish(writer, &output, channels, window)
 }
