@@ -59,7 +59,9 @@ pub enum CheckError {
     #[error("the model has no graph")]
     NoGraph,
     /// Something has no name, or one that is not a name.
-    #[error("{what} {index} has the name {found:?}, expected printable characters without spaces")]
+    #[error(
+        "{what} {index} has the name {found:?}, expected printable characters without spaces at its ends"
+    )]
     Name {
         /// The kind of part: graph, input, node, ….
         what: &'static str,
