@@ -7,9 +7,9 @@ use serde_json::{Value, json};
 use vesal_exporter::import::Checkpoint;
 use vesal_exporter::weights::StateDict;
 use vesal_exporter::{lower, parity, weights};
+use vesal_models::Network;
 use vesal_models::monai::{self, Arguments};
 use vesal_models::ops::{Eager, EagerValue};
-use vesal_models::Network;
 use vesal_network::{NetworkConfig, PatchMerging, SwinUnetrConfig};
 use vesal_onnx::proto::ModelProto;
 

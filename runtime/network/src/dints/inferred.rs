@@ -5,6 +5,7 @@ use super::architecture::{DintsArchitecture, Traces};
 use super::cells::{BLOCKS, CellOperation, CellPath, CellRate, key};
 use crate::error::ArchitectureError;
 use crate::family::Family;
+use crate::residual_unet::MAX_CHANNELS;
 use crate::shapes::Shapes;
 
 /// The network with the default architecture, if the tensors are its own.
@@ -83,7 +84,7 @@ pub(super) fn facts(config: &DintsConfig, traces: &Traces) -> Vec<(&'static str,
 }
 
 /// Channels, with this architecture, and the cells that have tensors.
-pub(super) fn read(
+fn read(
     shapes: &Shapes<'_>,
     architecture: &DintsArchitecture,
 ) -> Result<(DintsConfig, Traces), ArchitectureError> {
@@ -133,6 +134,7 @@ fn check_all(config: &DintsConfig, shapes: &Shapes<'_>) -> Result<(), Architectu
     if config.validate().is_err() {
         return Err(ArchitectureError::Channels {
             found: vec![config.in_channels, config.out_channels, config.filters],
+            max: MAX_CHANNELS,
         });
     }
     for (tensor, expected) in config.tensors() {

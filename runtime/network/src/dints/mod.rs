@@ -14,10 +14,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{ArchitectureError, ConfigError};
 use crate::family::{Activations, Family};
+use crate::residual_unet::MAX_CHANNELS;
 use crate::shapes::Shapes;
-
-/// Most channels of an input, an output or the stem.
-const MAX_CHANNELS: usize = 4096;
 
 /// Hyperparameters of DiNTS.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -40,23 +38,6 @@ impl DintsConfig {
         architecture: DintsArchitecture,
     ) -> Result<Self, ArchitectureError> {
         inferred::infer_with(shapes, architecture)
-    }
-}
-
-impl DintsConfig {
-    /// The network with an architecture that is known otherwise, and with the channels of a state dict; `None` if that is of
-    /// another family. Whether all tensors fit is not checked.
-    ///
-    /// **Errors**: [`ArchitectureError`] where the channels are not told.
-    pub fn with_architecture(
-        architecture: &DintsArchitecture,
-        shapes: &Shapes<'_>,
-    ) -> Result<Option<Self>, ArchitectureError> {
-        if !Self::recognizes(shapes) {
-            return Ok(None);
-        }
-        let (config, _) = inferred::read(shapes, architecture)?;
-        Ok(Some(config))
     }
 }
 
