@@ -5,7 +5,6 @@ use super::architecture::{DintsArchitecture, Traces};
 use super::cells::{BLOCKS, CellOperation, CellPath, CellRate, key};
 use crate::error::ArchitectureError;
 use crate::family::Family;
-use crate::residual_unet::MAX_CHANNELS;
 use crate::shapes::Shapes;
 
 /// The network with the default architecture, if the tensors are its own.
@@ -134,7 +133,6 @@ fn check_all(config: &DintsConfig, shapes: &Shapes<'_>) -> Result<(), Architectu
     if config.validate().is_err() {
         return Err(ArchitectureError::Channels {
             found: vec![config.in_channels, config.out_channels, config.filters],
-            max: MAX_CHANNELS,
         });
     }
     for (tensor, expected) in config.tensors() {

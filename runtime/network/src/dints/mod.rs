@@ -14,8 +14,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{ArchitectureError, ConfigError};
 use crate::family::{Activations, Family};
-use crate::residual_unet::MAX_CHANNELS;
 use crate::shapes::Shapes;
+
+/// Most channels of an input, an output or the stem.
+const MAX_CHANNELS: usize = 4096;
 
 /// Hyperparameters of DiNTS.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
