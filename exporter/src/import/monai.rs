@@ -11,7 +11,7 @@ use vesal_files::{digest, regular};
 use vesal_models::families::dints::{self, DintsFileError};
 use vesal_models::monai::ArgumentsError;
 use vesal_network::{
-    ArchitectureError, ConfigError, DintsArchitecture, DintsConfig, NetworkConfig, Shapes,
+    ArchitectureError, ConfigError, DintsArchitecture, DintsConfig, Family, NetworkConfig, Shapes,
 };
 use vesal_weights::{Checkpoint, CheckpointError};
 
@@ -269,13 +269,11 @@ fn inferred(
     let shapes: Shapes<'_> = shapes
         .map(|(name, data)| (name.as_str(), data.shape.to_vec()))
         .collect();
-    let stated = match architecture {
-        Some(architecture) => DintsConfig::with_architecture(architecture, &shapes)?,
-        None => None,
-    };
-    match stated {
-        Some(network) => Ok(network.into()),
-        None => NetworkConfig::infer(&shapes),
+    match architecture {
+        Some(architecture) if DintsConfig::recognizes(&shapes) => {
+            Ok(DintsConfig::infer_with(&shapes, architecture.clone())?.into())
+        }
+        _ => NetworkConfig::infer(&shapes),
     }
 }
 

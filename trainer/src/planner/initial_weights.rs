@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use vesal_files::digest;
+use vesal_network::NetworkConfig;
 
 use super::decision::{Decisions, Group};
 use super::{PlannerError, PlannerOutput};
@@ -14,6 +15,7 @@ use crate::train_plan::InitialWeights;
 ///
 /// **Errors**: the file cannot be read.
 pub(crate) fn decide(plans: &mut PlannerOutput, overrides: &Overrides) -> Result<(), PlannerError> {
+    decide_merging(plans, overrides)?;
     let Some(path) = &overrides.init_weights else {
         return Ok(());
     };
@@ -23,12 +25,37 @@ pub(crate) fn decide(plans: &mut PlannerOutput, overrides: &Overrides) -> Result
         path: path.clone(),
         source,
     })?;
+    record(plans, |decisions| {
+        decisions.optional(&registry::INIT_WEIGHTS, Some(name), "");
+    });
+    plans.train.init_weights = Some(InitialWeights { path, sha256 });
+    Ok(())
+}
+
+/// Adds how patches are merged to the plans of a network that merges some.
+///
+/// **Errors**: it is not stated, and the weights to start from do not tell it.
+fn decide_merging(plans: &mut PlannerOutput, overrides: &Overrides) -> Result<(), PlannerError> {
+    let NetworkConfig::Swinunetr(network) = &mut plans.train.network else {
+        return Ok(());
+    };
+    if overrides.init_weights.is_some() && overrides.patch_merging.is_none() {
+        return Err(PlannerError::PatchMerging);
+    }
+    let (stated, ruled) = (overrides.patch_merging, network.patch_merging);
+    network.patch_merging = stated.unwrap_or(ruled);
+    record(plans, |decisions| {
+        decisions.by_rule(&registry::PATCH_MERGING, stated, ruled, "");
+    });
+    Ok(())
+}
+
+/// Adds decisions about the network.
+fn record(plans: &mut PlannerOutput, decide: impl FnOnce(&mut Decisions)) {
     let mut decisions = Decisions {
         taken: std::mem::take(&mut plans.reasons),
         group: Group::Network,
     };
-    decisions.optional(&registry::INIT_WEIGHTS, Some(name), "");
+    decide(&mut decisions);
     plans.reasons = decisions.taken;
-    plans.train.init_weights = Some(InitialWeights { path, sha256 });
-    Ok(())
 }

@@ -86,6 +86,11 @@ pub enum PlannerError {
     /// Settings of the training contradict the patch or the classes.
     #[error(transparent)]
     Controls(#[from] ControlError),
+    /// A network whose function the weights to start from do not tell.
+    #[error(
+        "`init_weights` do not tell how the SwinUNETR merges patches: MONAI before 1.5 merged them in another order than MONAI since"
+    )]
+    PatchMerging,
     /// The weights to start from cannot be read.
     #[error("cannot read `init_weights`, `{}`", path.display())]
     InitialWeights { path: PathBuf, source: io::Error },
@@ -112,6 +117,10 @@ impl PlannerError {
                 ..
             }) => Some("`--set auto_scale_filters=false`, or `--set network#init_filters=32`"),
             Self::Controls(error) => error.hint(),
+            Self::PatchMerging => Some(
+                "`--set network#patch_merging=monai_1_4` for weights that MONAI up to 1.4 trained, such as those that Auto3DSeg starts from; \
+                 `monai_1_5` for those of later versions and of Vesal",
+            ),
             Self::InitialWeights { .. } => {
                 Some("`--set init_weights=FILE`, or `--set init_weights=` for random weights")
             }

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
+use vesal_network::PatchMerging;
 
 use super::value::{Choice, SettingValue, Type};
 
@@ -99,6 +100,21 @@ choices! {
         /// 1 mm
         Ones = "ones",
     }
+}
+
+impl SettingValue for PatchMerging {
+    const TYPE: Type = Type::Name(&[
+        Choice {
+            name: "monai_1_5",
+            aliases: &[],
+            doc: "every neighbor once: MONAI since 1.5.0",
+        },
+        Choice {
+            name: "monai_1_4",
+            aliases: &[],
+            doc: "two neighbors twice, and two never: MONAI up to 1.4.0, which published weights were trained with",
+        },
+    ]);
 }
 
 impl Default for AugmentMode {

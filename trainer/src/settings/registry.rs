@@ -3,6 +3,7 @@
 //! To add one, write an entry here and use its value, mostly in the planner; everything else is generated.
 
 use serde::{Deserialize, Serialize};
+use vesal_network::PatchMerging;
 
 use super::choice::{AugmentMode, CropMode, NormalizeMode, ResampleMode};
 use super::declare::settings;
@@ -202,6 +203,15 @@ settings! {
         default(0, "0") {
         category: Schedule,
         example: "99",
+    }
+
+    /// The version of MONAI whose SwinUNETR is trained, as far as its merging of patches depends on it: one that starts from weights
+    /// computes as the one that these were trained with.
+    patch_merging: PatchMerging => PATCH_MERGING "network#patch_merging"
+        rule("monai_1_5; with init_weights it has to be stated for swinunetr: weights do not tell it") {
+        category: Network,
+        example: "monai_1_4",
+        aliases: &["patch_merging"],
     }
 
     /// File of weights that the training starts from: all but the last layer, from a checkpoint of PyTorch or from weights of

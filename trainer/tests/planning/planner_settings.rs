@@ -124,7 +124,7 @@ fn values() -> impl Iterator<Item = (&'static str, &'static str, &'static [&'sta
     let listed = |name| SETTINGS.iter().any(|(listed, ..)| *listed == name);
     let others = settings::all().iter().map(|setting| setting.definition());
     // The choice of algorithms is no decision of their plans, and files of weights are added to these.
-    let elsewhere = ["allow_skip", "init_weights"];
+    let elsewhere = ["allow_skip", "init_weights", "network#patch_merging"];
     let others =
         others.filter(move |setting| !listed(setting.name) && !elsewhere.contains(&setting.name));
     let examples = others.map(|setting| (setting.name, setting.example, [].as_slice()));

@@ -84,7 +84,7 @@ pub(super) fn facts(config: &DintsConfig, traces: &Traces) -> Vec<(&'static str,
 }
 
 /// Channels, with this architecture, and the cells that have tensors.
-pub(super) fn read(
+fn read(
     shapes: &Shapes<'_>,
     architecture: &DintsArchitecture,
 ) -> Result<(DintsConfig, Traces), ArchitectureError> {

@@ -29,23 +29,6 @@ impl DintsConfig {
     }
 }
 
-impl DintsConfig {
-    /// The network with an architecture that is known otherwise, and with the channels of a state dict; `None` if that is of
-    /// another family. Whether all tensors fit is not checked.
-    ///
-    /// **Errors**: [`ArchitectureError`] where the channels are not told.
-    pub fn with_architecture(
-        architecture: &DintsArchitecture,
-        shapes: &Shapes<'_>,
-    ) -> Result<Option<Self>, ArchitectureError> {
-        if !Self::recognizes(shapes) {
-            return Ok(None);
-        }
-        let (config, _) = inferred::read(shapes, architecture)?;
-        Ok(Some(config))
-    }
-}
-
 impl Family for DintsConfig {
     const NAME: &'static str = "DiNTS";
 
