@@ -59,7 +59,7 @@ pub enum ImportError {
     #[error("the settings in `{}` cannot be honored", path.display())]
     FolderSettings {
         path: PathBuf,
-        source: FolderSettingsError,
+        source: Box<FolderSettingsError>,
     },
     /// Its network cannot be inferred.
     #[error("the network of `{}` cannot be told from its weights", path.display())]
