@@ -300,7 +300,13 @@ fn files_that_are_no_checkpoints_say_so() {
         matches!(error, CheckpointError::Archive(ArchiveError::Read(_))),
         "{error}"
     );
-    for bytes in [&b""[..], b"\x80\x02}.", &[0; 4096], b"PK\x05\x06 not quite"] {
+    for bytes in [
+        &b""[..],
+        b"\x80\x02}.",
+        b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19.\x80\x02M\xe9\x03.",
+        &[0; 4096],
+        b"PK\x05\x06 not quite",
+    ] {
         fs::write(&path, bytes).unwrap();
         let error = Checkpoint::read(&path).unwrap_err();
         assert!(
@@ -364,6 +370,45 @@ fn no_damage_to_a_checkpoint_makes_it_panic() {
                 weights::load::<burn_flex::Flex>(&config, checkpoint.tensors, &Default::default());
         }
     }
+}
+
+#[test]
+fn state_dicts_are_found_in_every_form() {
+    let state = |prefix: &str| {
+        let view = tensor("FloatStorage", "0", 0, &[2], &[1]);
+        let counter = tensor("LongStorage", "1", 0, &[1], &[1]);
+        let named = [
+            (format!("{prefix}a.weight"), view),
+            (format!("{prefix}a.num_batches_tracked"), counter.clone()),
+            (format!("{prefix}b.relative_position_index"), counter),
+        ];
+        let named = named
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.clone()));
+        dict(&named.collect::<Vec<_>>())
+    };
+    for object in [
+        state(""),
+        state("module."),
+        dict(&[
+            ("state_dict", state("")),
+            ("epoch", int(3)),
+            ("optimizer", dict(&[])),
+        ]),
+        dict(&[("state_dict", state("module."))]),
+        dict(&[("model", state(""))]),
+    ] {
+        let checkpoint = read_pickle(&pickle(object), &[("0", 8), ("1", 8)]).unwrap();
+        assert!(checkpoint.tensors.keys().eq(["a.weight"]));
+        assert_eq!(
+            checkpoint.tensors["a.weight"].as_slice::<f32>().unwrap(),
+            [0., 0.]
+        );
+    }
+    // Integers of any other name are not weights.
+    let index = dict(&[("index", tensor("LongStorage", "1", 0, &[1], &[1]))]);
+    let error = read_pickle(&pickle(index), &[("1", 8)]).unwrap_err();
+    assert!(matches!(error, CheckpointError::Type { .. }), "{error}");
 }
 
 #[test]

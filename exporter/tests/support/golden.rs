@@ -50,6 +50,20 @@ pub fn network_config(checkpoint: &Checkpoint) -> NetworkConfig {
     settings.network.unwrap()
 }
 
+/// A golden checkpoint; one that is packed is unpacked into a folder.
+pub fn unpacked(name: &str, place: &Path) -> PathBuf {
+    let path = find(name).unwrap();
+    if path.extension().is_none_or(|ending| ending != "gz") {
+        return path;
+    }
+    let mut bytes = Vec::new();
+    let packed = File::open(&path).unwrap();
+    GzDecoder::new(packed).read_to_end(&mut bytes).unwrap();
+    let file = place.join(path.file_stem().unwrap());
+    std::fs::write(&file, bytes).unwrap();
+    file
+}
+
 /// Facts, arrays and checkpoint of every network in the folder.
 pub fn networks(folder: &Path, place: &Path) -> Vec<(Value, NpzReader<File>, PathBuf)> {
     let files = std::fs::read_dir(folder).unwrap();
