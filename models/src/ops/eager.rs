@@ -101,6 +101,15 @@ impl<B: DifferentiableOps> NetworkOps<B> for Eager<B> {
         normalize(layer, x, Nonlinearity::Relu)
     }
 
+    fn norm_leaky_relu(
+        &mut self,
+        layer: &InstanceNorm<B>,
+        x: EagerValue<B>,
+        slope: f32,
+    ) -> EagerValue<B> {
+        normalize(layer, x, Nonlinearity::LeakyRelu(slope))
+    }
+
     fn batch_norm(&mut self, layer: &BatchNorm<B>, x: EagerValue<B>) -> EagerValue<B> {
         normalize_batch(layer, x, Nonlinearity::Identity)
     }
@@ -127,6 +136,15 @@ impl<B: DifferentiableOps> NetworkOps<B> for Eager<B> {
 
     fn leaky_relu(&mut self, x: EagerValue<B>, slope: f32) -> EagerValue<B> {
         x.each(|x| B::layer_leaky_relu(x, None, slope))
+    }
+
+    fn add_leaky_relu(
+        &mut self,
+        a: EagerValue<B>,
+        b: EagerValue<B>,
+        slope: f32,
+    ) -> EagerValue<B> {
+        a.with_each(b, |a, b| B::layer_leaky_relu(a, Some(b), slope))
     }
 
     fn gelu(&mut self, x: EagerValue<B>) -> EagerValue<B> {

@@ -86,6 +86,12 @@ pub trait NetworkOps<B: Backend> {
     /// Elementwise sum. `b` is as `a`, or repeated to its shape: aligned at the end, axes as long or of size 1.
     fn add(&mut self, a: Self::Value, b: Self::Value) -> Self::Value;
 
+    /// Elementwise sum of two values of one shape, then `x` where it is at least 0, else `slope x`.
+    fn add_leaky_relu(&mut self, a: Self::Value, b: Self::Value, slope: f32) -> Self::Value {
+        let sum = self.add(a, b);
+        self.leaky_relu(sum, slope)
+    }
+
     /// Elementwise product; `b` as in [`add`](Self::add).
     fn mul(&mut self, a: Self::Value, b: Self::Value) -> Self::Value;
 

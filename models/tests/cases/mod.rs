@@ -30,6 +30,7 @@ pub enum Case {
     BatchNormRelu,
     Relu,
     LeakyRelu,
+    AddLeakyRelu,
     Gelu,
     AddAndMul,
     RepeatedConstants,
@@ -53,7 +54,7 @@ pub enum Case {
     WindowAttentionOfRegions,
 }
 
-pub const CASES: [Case; 31] = [
+pub const CASES: [Case; 32] = [
     Case::Conv,
     Case::ConvTranspose,
     Case::InstanceNorm,
@@ -64,6 +65,7 @@ pub const CASES: [Case; 31] = [
     Case::BatchNormRelu,
     Case::Relu,
     Case::LeakyRelu,
+    Case::AddLeakyRelu,
     Case::Gelu,
     Case::AddAndMul,
     Case::RepeatedConstants,
@@ -274,6 +276,11 @@ impl<B: Backend> Tiny<B> {
             Case::BatchNormRelu => ops.batch_norm_relu(&self.batch_norm, x),
             Case::Relu => ops.relu(x),
             Case::LeakyRelu => ops.leaky_relu(x, 0.01),
+            Case::AddLeakyRelu => {
+                let y = ops.scale(x.clone(), -0.5);
+                let y = ops.mul(y, x.clone());
+                ops.add_leaky_relu(y, x, 0.01)
+            }
             Case::Gelu => ops.gelu(x),
             Case::AddAndMul => {
                 let turned = ops.transpose(x.clone(), &[0, 1, 4, 3, 2]);

@@ -70,8 +70,7 @@ impl<B: Backend> ResidualBlock<B> {
             }
             None => x,
         };
-        let y = ops.add(y, x);
-        ops.leaky_relu(y, SLOPE)
+        ops.add_leaky_relu(y, x, SLOPE)
     }
 }
 
