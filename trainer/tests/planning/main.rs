@@ -21,6 +21,7 @@ mod golden_datastats;
 mod golden_planner;
 mod golden_rounds;
 mod golden_segresnet2d;
+mod initial_weights;
 mod layers;
 mod planner;
 mod planner_settings;

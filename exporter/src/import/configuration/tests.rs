@@ -102,3 +102,31 @@ fn files_are_read_in_order_and_within_bounds() {
     let error = read(&[place.path().join("absent.yaml")]).unwrap_err();
     assert!(error.to_string().contains("cannot read"), "{error}");
 }
+
+#[test]
+fn no_damage_to_a_file_makes_it_panic() {
+    let place = tempfile::tempdir().unwrap();
+    let path = place.path().join("a.yaml");
+    let intact = "a: &x [1, 2.5, '@b#0', \"$None\"]\nb:\n- {c: *x, d: \"@a\"}\n- text # comment\n";
+    let mut state = 7_u64;
+    let mut random = |below: usize| {
+        state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        (state >> 33) as usize % below
+    };
+    let mut read_some = false;
+    for _ in 0..400 {
+        let mut bytes = intact.as_bytes().to_vec();
+        for _ in 0..1 + random(3) {
+            let at = random(bytes.len());
+            bytes[at] = b"@$#&*[]{}:'\"\n -0aZ\xff"[random(20)];
+        }
+        fs::write(&path, &bytes).unwrap();
+        if let Ok(config) = read(std::slice::from_ref(&path)) {
+            read_some |= config.all().is_ok();
+            let _ = config.first(&["a#2", "b#0#d"]);
+        }
+    }
+    assert!(read_some);
+}
