@@ -131,19 +131,14 @@ impl<B: DifferentiableOps> NetworkOps<B> for Eager<B> {
     }
 
     fn relu(&mut self, x: EagerValue<B>) -> EagerValue<B> {
-        x.each(B::relu)
+        x.each(|x| B::layer_leaky_relu(x, None, 0.0))
     }
 
     fn leaky_relu(&mut self, x: EagerValue<B>, slope: f32) -> EagerValue<B> {
         x.each(|x| B::layer_leaky_relu(x, None, slope))
     }
 
-    fn add_leaky_relu(
-        &mut self,
-        a: EagerValue<B>,
-        b: EagerValue<B>,
-        slope: f32,
-    ) -> EagerValue<B> {
+    fn add_leaky_relu(&mut self, a: EagerValue<B>, b: EagerValue<B>, slope: f32) -> EagerValue<B> {
         a.with_each(b, |a, b| B::layer_leaky_relu(a, Some(b), slope))
     }
 
