@@ -1,5 +1,10 @@
 //! The registry of networks.
 
+#![allow(
+    clippy::large_enum_variant,
+    reason = "networks are few, and have some kilobytes beside their weights"
+)]
+
 use burn::module::{AutodiffModule, Devices, Module, ModuleMapper, ModuleVisitor};
 use burn::record::Record;
 use burn::tensor::backend::{AutodiffBackend, Backend};
