@@ -25,7 +25,12 @@ use thiserror::Error;
 use crate::settings::suggest;
 
 /// All algorithms, in the order of planning and listing.
-static ALL: &[&Algorithm] = &[&segresnet::SEGRESNET, &segresnet2d::SEGRESNET2D];
+static ALL: &[&Algorithm] = &[
+    &segresnet::SEGRESNET,
+    &segresnet2d::SEGRESNET2D,
+    &swinunetr::SWINUNETR,
+    &dints::DINTS,
+];
 
 /// The algorithm that is trained where none is chosen. Records without the name of an algorithm are about this one.
 pub const DEFAULT: &Algorithm = &segresnet::SEGRESNET;
