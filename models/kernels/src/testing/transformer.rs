@@ -66,7 +66,7 @@ impl AttentionData {
 /// Attention within windows, and its gradients.
 pub fn check_window_attention<B: BackendOps>(tolerance: f32) {
     let sizes = [
-        (2, 1, 2, 3, 4),
+        (2, 1, 5, 3, 4),
         (2, 2, 8, 3, 4),
         (1, 3, 17, 2, 20),
         (3, 2, 64, 3, 4),
