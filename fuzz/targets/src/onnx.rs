@@ -28,6 +28,7 @@ pub const NETWORK: Target = Target {
         let _ = network.fix_batch(NonZeroUsize::MIN);
         let _ = network.half(Interface::Single);
         let _ = network.fuse_norms();
+        let _ = network.fuse_attention(|_| true);
         let _ = network.split_head();
         // A loaded network contains only checked parts, and can be loaded again.
         if let Ok(loaded) = OnnxModel::load(bytes.to_vec()) {

@@ -10,8 +10,8 @@ use crate::ops;
 use crate::proto::{AttributeProto, GraphProto, NodeProto, TensorDataType, TensorProto};
 use crate::rewrite_error::RewriteError;
 
-/// Most groups of a case: each has an entry in the attributes.
-const MAX_GROUPS: usize = 1 << 16;
+/// Most groups of a case, of all attentions together: each has entries in the attributes.
+const MAX_GROUPS: usize = 1 << 18;
 
 type Shapes = BTreeMap<String, Vec<u64>>;
 
@@ -40,7 +40,13 @@ impl OnnxModel {
             let found: Vec<FoundAttention> = {
                 let search = Search::new(graph, &shapes);
                 let softmaxes = (0..graph.node.len()).filter(|&at| is(&graph.node[at], "Softmax"));
+                let mut groups = 0;
                 let found = softmaxes.filter_map(|at| search.attention(at));
+                let few = |found: &FoundAttention| {
+                    groups += found.sizes.groups;
+                    groups <= MAX_GROUPS
+                };
+                let found = found.take_while(few);
                 found.filter(|found| takes(&found.sizes)).collect()
             };
             let count = found.len();
@@ -82,6 +88,8 @@ struct Search<'a> {
     /// Position of the node that gives a value.
     givers: HashMap<&'a str, usize>,
     uses: HashMap<&'a str, usize>,
+    /// Position of the last node that uses a value.
+    takers: HashMap<&'a str, usize>,
     weights: HashMap<&'a str, &'a TensorProto>,
 }
 
@@ -89,9 +97,11 @@ impl<'a> Search<'a> {
     fn new(graph: &'a GraphProto, shapes: &'a Shapes) -> Self {
         let mut givers = HashMap::new();
         let mut uses: HashMap<&str, usize> = HashMap::new();
+        let mut takers = HashMap::new();
         for (position, node) in graph.node.iter().enumerate() {
             for input in &node.input {
                 *uses.entry(input).or_default() += 1;
+                takers.insert(input.as_str(), position);
             }
             givers.extend(node.output.iter().map(|output| (output.as_str(), position)));
         }
@@ -108,6 +118,7 @@ impl<'a> Search<'a> {
             shapes,
             givers,
             uses,
+            takers,
             weights: weights.collect(),
         }
     }
@@ -134,8 +145,7 @@ impl<'a> Search<'a> {
         (axis == last || axis == -1).then_some(())?;
         // The only user of the weights multiplies them with the values.
         (self.uses.get(weights.as_str()) == Some(&1)).then_some(())?;
-        let product = (softmax + 1..self.graph.node.len())
-            .find(|&at| self.graph.node[at].input.contains(weights))?;
+        let product = *self.takers.get(weights.as_str())?;
         let last = &self.graph.node[product];
         let [left, values] = &last.input[..] else {
             return None;
@@ -214,7 +224,8 @@ impl<'a> Search<'a> {
             [matrix(queries)?, matrix(keys)?, matrix(values)?];
         let leading = |shape: &[u64]| shape[..shape.len() - 2].to_vec();
         let same = leading(queries) == leading(keys) && leading(values) == leading(scores);
-        let fit = same && self.groups_are(queries, groups) && [n, m, d] == [rows, columns, depth];
+        let fit = same && self::groups(queries) == Some(groups);
+        let fit = fit && [n, m, d] == [rows, columns, depth];
         // Activations: a constant has no batch.
         let computed = inputs
             .iter()
@@ -228,10 +239,6 @@ impl<'a> Search<'a> {
             features: size(features)?,
             rank: mask.map_or(0, |mask| mask.rank),
         })
-    }
-
-    fn groups_are(&self, shape: &[u64], expected: usize) -> bool {
-        groups(shape) == Some(expected)
     }
 
     /// A constant that is added to scores, if it is one matrix for each of some groups.

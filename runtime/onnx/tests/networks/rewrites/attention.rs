@@ -206,6 +206,18 @@ stays! {
 }
 
 #[test]
+fn attributes_take_bounded_memory() {
+    let many = AttentionExample {
+        size: [1024, 1024, 1],
+        windows: 1 << 18,
+        regions: 1,
+        ..EXAMPLE
+    };
+    let network = OnnxModel::from(many.model());
+    assert_eq!(network.fuse_attention(|_| true).unwrap().1, 0);
+}
+
+#[test]
 fn what_is_not_taken_stays() {
     let network = OnnxModel::from(EXAMPLE.model());
     let refused = network.fuse_attention(|_| false);
