@@ -21,7 +21,8 @@ use vesal_exporter::import::{Checkpoint, ImportOverrides, import};
 use vesal_exporter::{parity, weights};
 use vesal_models::Network;
 use vesal_network::{NetworkConfig, PatchMerging};
-use vesal_volume::postprocess::{Combine, ProbabilityMean};
+use vesal_onnx::OnnxModel;
+use vesal_volume::postprocess::{Combine, ProbabilityMean, map_features};
 use vesal_volume::preprocess::{Normalization, Restore, Step, execute};
 use vesal_volume::window::{Blend, Blending, Padding, SlidingWindowInferer, WindowPlan};
 use vesal_volume::{Affine, Geometry, Volume};
@@ -277,6 +278,14 @@ fn whole(bundle: &Bundle, algorithms: &[DeployPlan], image: &Volume) -> Array4<f
         while inferer.progress().done < inferer.progress().total {
             inferer.step(&mut predictor).unwrap();
             planes.extend(std::iter::from_fn(|| inferer.pop()));
+        }
+        // A network of fewer features than classes is run without its last layer.
+        let bytes = bundle.member_bytes(index).unwrap();
+        let head = OnnxModel::decode(bytes.to_vec()).unwrap().split_head();
+        if let Ok((_, head)) = head {
+            for plane in &mut planes {
+                *plane = map_features(plane.view(), &head.weight, &head.bias);
+            }
         }
         let views: Vec<_> = planes.iter().map(|plane| plane.view()).collect();
         let outputs = ndarray::stack(Axis(1), &views).unwrap();

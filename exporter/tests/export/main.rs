@@ -13,6 +13,7 @@ mod work_dir;
 
 mod checker;
 mod ensembles;
+mod golden_bare;
 mod golden_dints;
 mod golden_ensemble;
 mod golden_import;
