@@ -12,11 +12,11 @@ const SLOPE: f32 = 0.01;
 
 /// A convolution at the path at which MONAI has it.
 #[derive(Module, Debug)]
-pub(super) struct Convolution<B: Backend> {
+pub(super) struct SwinConvolution<B: Backend> {
     conv: Conv3d<B>,
 }
 
-impl<B: Backend> Convolution<B> {
+impl<B: Backend> SwinConvolution<B> {
     fn new(channels: [usize; 2], kernel: usize, device: &B::Device) -> Self {
         Self {
             conv: conv(channels, [kernel; 3], [1; 3], device),
@@ -41,18 +41,18 @@ impl<B: Backend> Convolution<B> {
 /// **Source**: MONAI 1.6.1 `UnetResBlock`.
 #[derive(Module, Debug)]
 struct ResidualBlock<B: Backend> {
-    conv1: Convolution<B>,
-    conv2: Convolution<B>,
-    conv3: Option<Convolution<B>>,
+    conv1: SwinConvolution<B>,
+    conv2: SwinConvolution<B>,
+    conv3: Option<SwinConvolution<B>>,
     channels: usize,
 }
 
 impl<B: Backend> ResidualBlock<B> {
     fn new([inputs, outputs]: [usize; 2], device: &B::Device) -> Self {
         Self {
-            conv1: Convolution::new([inputs, outputs], 3, device),
-            conv2: Convolution::new([outputs; 2], 3, device),
-            conv3: (inputs != outputs).then(|| Convolution::new([inputs, outputs], 1, device)),
+            conv1: SwinConvolution::new([inputs, outputs], 3, device),
+            conv2: SwinConvolution::new([outputs; 2], 3, device),
+            conv3: (inputs != outputs).then(|| SwinConvolution::new([inputs, outputs], 1, device)),
             channels: outputs,
         }
     }

@@ -9,20 +9,20 @@ use crate::ops::{AttentionRegions, Indices};
 /// Most sizes of volumes whose layouts are kept.
 const KEPT: usize = 4;
 /// Edge of the window that relative positions are counted in, whatever the volume.
-const WINDOW: usize = 7;
+const WINDOW: usize = SwinUnetrConfig::WINDOW;
 
 /// Layouts of the volumes that a network and its clones have processed.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Layouts(Arc<Mutex<Vec<Arc<Layout>>>>);
+pub(super) struct Layouts(Arc<Mutex<Vec<Arc<TokenLayout>>>>);
 
 impl Layouts {
     /// The layout of a volume of this many tokens.
-    pub fn of(&self, tokens: [usize; 3], merging: PatchMerging) -> Arc<Layout> {
+    pub fn of(&self, tokens: [usize; 3], merging: PatchMerging) -> Arc<TokenLayout> {
         let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(found) = kept.iter().find(|layout| layout.stages[0].tokens == tokens) {
             return found.clone();
         }
-        let layout = Arc::new(Layout::new(tokens, merging));
+        let layout = Arc::new(TokenLayout::new(tokens, merging));
         if kept.len() == KEPT {
             kept.remove(0);
         }
@@ -32,7 +32,7 @@ impl Layouts {
 }
 
 #[derive(Debug)]
-pub(super) struct Layout {
+pub(super) struct TokenLayout {
     pub stages: [StageLayout; SwinUnetrConfig::STAGES],
 }
 
@@ -61,7 +61,7 @@ pub(super) struct BlockLayout {
     pub positions: Indices,
 }
 
-impl Layout {
+impl TokenLayout {
     fn new(tokens: [usize; 3], merging: PatchMerging) -> Self {
         Self {
             stages: std::array::from_fn(|stage| {

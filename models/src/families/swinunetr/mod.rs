@@ -14,7 +14,7 @@ use vesal_network::{Family, SwinUnetrConfig};
 
 use crate::ops::NetworkOps;
 use crate::segmentation::{Heads, SegmentationNetwork};
-use convolutions::{Convolution, DecoderBlock, EncoderBlock};
+use convolutions::{DecoderBlock, EncoderBlock, SwinConvolution};
 use encoder::SwinEncoder;
 
 /// The network. Module paths equal the keys of MONAI's state dict, whose indices of relative positions are constants here.
@@ -42,7 +42,7 @@ pub struct SwinUnetr<B: Backend> {
 /// The map to logits.
 #[derive(Module, Debug)]
 struct OutputBlock<B: Backend> {
-    conv: Convolution<B>,
+    conv: SwinConvolution<B>,
 }
 
 impl<B: Backend> SwinUnetr<B> {
@@ -52,7 +52,7 @@ impl<B: Backend> SwinUnetr<B> {
         let c = config.feature_size;
         let encoder = |channels| EncoderBlock::new(channels, device);
         let decoder = |number| DecoderBlock::new(config.decoder_channels(number), device);
-        let head = Convolution::with_bias([c, config.out_channels], device);
+        let head = SwinConvolution::with_bias([c, config.out_channels], device);
         Self {
             swinViT: SwinEncoder::new(config, device),
             encoder1: encoder([config.in_channels, c]),

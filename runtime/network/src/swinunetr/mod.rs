@@ -1,12 +1,12 @@
 //! Swin UNETR: shifted windows of attention encode, residual blocks of convolutions decode.
 
+mod config;
 mod merging;
 mod size;
 mod tensors;
 mod windows;
 
-use serde::{Deserialize, Serialize};
-
+pub use config::SwinUnetrConfig;
 pub use merging::PatchMerging;
 pub use windows::ShiftedWindows;
 
@@ -15,56 +15,12 @@ use crate::family::{Activations, Family, check_multiples};
 use crate::residual_unet::MAX_CHANNELS;
 use crate::shapes::Shapes;
 
-/// Stages of the encoder; each halves the axes and doubles the channels.
-const STAGES: usize = 4;
-/// Blocks of attention of every stage; the windows of the second are shifted.
-const BLOCKS: usize = 2;
-/// Attention heads of the first stage; each further stage has twice as many.
-const HEADS: usize = 3;
-/// Edge of a window of attention in tokens, where the volume has as many.
-const WINDOW: usize = 7;
 /// Voxels of the input along each axis for one of the deepest stage.
 const FACTOR: usize = 32;
 /// What `feature_size` is a multiple of.
 const FEATURE_FACTOR: usize = 12;
 /// Most features of the first stage: the deepest has 16 times as many.
 const MAX_FEATURES: usize = 384;
-
-/// Hyperparameters; names as in MONAI.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct SwinUnetrConfig {
-    /// Input channels.
-    pub in_channels: usize,
-    /// Output classes.
-    pub out_channels: usize,
-    /// Channels of the first stage.
-    pub feature_size: usize,
-    /// The order in which neighbors are merged. Weights do not tell it.
-    pub patch_merging: PatchMerging,
-}
-
-impl SwinUnetrConfig {
-    /// Stages of the encoder.
-    pub const STAGES: usize = STAGES;
-    /// Blocks of attention of every stage; the windows of the second are shifted.
-    pub const BLOCKS: usize = BLOCKS;
-
-    /// Channels of the tokens of a stage, from 0.
-    pub fn channels(&self, stage: usize) -> usize {
-        self.feature_size << stage
-    }
-
-    /// Attention heads of a stage, from 0.
-    pub fn heads(stage: usize) -> usize {
-        HEADS << stage
-    }
-
-    /// Rows of a table of relative positions: as many as a whole window has, whatever the volume.
-    pub fn relative_positions() -> usize {
-        (2 * WINDOW - 1).pow(3)
-    }
-}
 
 impl Family for SwinUnetrConfig {
     const NAME: &'static str = "Swin UNETR";

@@ -1,6 +1,7 @@
 //! How large a network is, without building it.
 
-use super::{BLOCKS, STAGES, ShiftedWindows, SwinUnetrConfig};
+use super::config::SwinUnetrConfig;
+use super::windows::ShiftedWindows;
 use crate::family::Activations;
 
 impl SwinUnetrConfig {
@@ -20,11 +21,11 @@ impl SwinUnetrConfig {
         let c = self.feature_size as u64;
         let voxels = |level: usize| volume(patch.map(|side| side >> level));
         let mut kept = c * voxels(1);
-        for stage in 0..STAGES {
+        for stage in 0..Self::STAGES {
             let tokens = patch.map(|side| side >> (stage + 1));
             let channels = self.channels(stage) as u64;
             let one = volume(tokens) * channels;
-            for block in 0..BLOCKS {
+            for block in 0..Self::BLOCKS {
                 let windows = ShiftedWindows::new(tokens, block % 2 == 1);
                 kept += 5 * volume(windows.padded()) * channels + 12 * one;
             }
@@ -71,7 +72,7 @@ fn volume(sides: [usize; 3]) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::swinunetr::PatchMerging;
+    use crate::swinunetr::merging::PatchMerging;
 
     fn config(in_channels: usize, out_channels: usize, feature_size: usize) -> SwinUnetrConfig {
         SwinUnetrConfig {

@@ -1,6 +1,7 @@
 //! Tensors of the state dict, and what their shapes tell.
 
-use super::{BLOCKS, PatchMerging, STAGES, SwinUnetrConfig};
+use super::config::SwinUnetrConfig;
+use super::merging::PatchMerging;
 use crate::error::ArchitectureError;
 use crate::family::Family;
 use crate::shapes::Shapes;
@@ -57,9 +58,9 @@ impl SwinUnetrConfig {
             ),
             ("swinViT.patch_embed.proj.bias".to_owned(), vec![c]),
         ];
-        for stage in 0..STAGES {
+        for stage in 0..Self::STAGES {
             let path = format!("swinViT.layers{}.0", stage + 1);
-            for block in 0..BLOCKS {
+            for block in 0..Self::BLOCKS {
                 let path = format!("{path}.blocks.{block}");
                 let block = block_tensors(self.channels(stage), Self::heads(stage));
                 tensors.extend(block.map(|(name, shape)| (format!("{path}.{name}"), shape)));

@@ -1,7 +1,7 @@
 //! Windows of attention.
 
-use super::WINDOW;
-
+/// Edge of a window of attention in tokens, where the volume has as many.
+pub(super) const WINDOW: usize = 7;
 /// Windows of attention over a volume of tokens, of which the first of each axis may be shifted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ShiftedWindows {
