@@ -183,14 +183,14 @@ pub(crate) fn define_outputs<'a>(
     Ok(())
 }
 
-/// Whether a text can be the name of a value or node. Names of MONAI's weights have spaces inside: `cell_tree.(0, 1)`.
+/// Whether a text can be the name of a value or node. Names of state dicts have spaces inside, as `cells.(0, 2).weight`.
 pub(crate) fn is_name(text: &str) -> bool {
     !text.is_empty() && text.trim() == text && text.chars().all(|c| matches!(c, ' '..='~'))
 }
 
 /// The name of something.
 ///
-/// **Errors**: none, or one with other than printable ASCII characters.
+/// **Errors**: none, or one with other than printable ASCII characters, or spaces at an end.
 pub(crate) fn usable_name<'a>(
     what: &'static str,
     index: usize,

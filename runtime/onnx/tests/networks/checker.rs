@@ -60,7 +60,8 @@ refused! {
     there_are_outputs: |m| graph(m).output.clear() => CheckError::Empty { what: "outputs" },
     there_are_nodes: |m| graph(m).node.clear() => CheckError::Empty { what: "nodes" },
     inputs_have_names: |m| graph(m).input[0].name = Some(String::new()) => CheckError::Name { what: "input", .. },
-    nodes_have_names: |m| graph(m).node[1].name = Some("first ".into()) => CheckError::Name { what: "node", index: 1, .. },
+    nodes_have_names: |m| graph(m).node[1].name = Some("a\tb".into()) => CheckError::Name { what: "node", index: 1, .. },
+    names_end_without_spaces: |m| graph(m).node[1].name = Some("a b ".into()) => CheckError::Name { what: "node", index: 1, .. },
     initializers_have_names: |m| graph(m).initializer[0].name = None => CheckError::Name { what: "initializer", .. },
     node_outputs_have_names: |m| graph(m).node[0].output[0].clear() => CheckError::Name { what: "node output", .. },
     nodes_have_names_of_their_own: |m| graph(m).node[1].name = graph(m).node[0].name.clone()
