@@ -173,3 +173,35 @@ fn a_window_that_leaves_one_voxel_is_refused() {
     assert!(error.to_string().contains("one voxel"), "{error}");
     assert!(lower::to_onnx(&network, &config, [64, 32, 32]).is_ok());
 }
+
+#[test]
+fn attention_is_recognized_when_networks_are_loaded() {
+    let config: NetworkConfig = SwinUnetrConfig {
+        in_channels: 1,
+        out_channels: 2,
+        feature_size: 12,
+        patch_merging: PatchMerging::Monai15,
+    }
+    .into();
+    let network = support::network(&config, 3);
+    let onnx = lower::to_onnx(&network, &config, [64, 64, 96]).unwrap();
+    let network = vesal_onnx::OnnxModel::load(onnx).unwrap();
+    let mut ranks = Vec::new();
+    let (fused, count) = network
+        .fuse_attention(|sizes| {
+            assert_eq!([sizes.queries, sizes.depth], [sizes.keys, sizes.features]);
+            ranks.push(sizes.rank);
+            true
+        })
+        .unwrap();
+    assert_eq!(count, 8);
+    // Every second block of a stage is shifted, where windows do not span all tokens.
+    assert_eq!(
+        ranks
+            .iter()
+            .map(|rank| usize::from(*rank > 1))
+            .collect::<Vec<_>>(),
+        [0, 1, 0, 1, 0, 1, 0, 0]
+    );
+    assert!(!fused.has_operator("Softmax"));
+}

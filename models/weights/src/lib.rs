@@ -7,23 +7,20 @@
 mod archive;
 mod checkpoint;
 mod pickle;
+mod state_dict;
 mod stored;
 
-use std::collections::BTreeMap;
 use std::io;
 use std::path::Path;
 
-use burn::tensor::TensorData;
 use thiserror::Error;
 use vesal_files::regular;
 
 pub use archive::ArchiveError;
 pub use checkpoint::{Checkpoint, CheckpointError};
 pub use pickle::PickleError;
+pub use state_dict::StateDict;
 pub use stored::{SafetensorsError, from_safetensors};
-
-/// Tensors of 32-bit floats by parameter path.
-pub type StateDict = BTreeMap<String, TensorData>;
 
 /// First bytes of a ZIP archive.
 const ARCHIVE: &[u8] = b"PK\x03\x04";

@@ -6,7 +6,7 @@ use burn::tensor::{DType, TensorMetadata};
 use burn_flex::{Flex, FlexTensor};
 use rayon::prelude::*;
 
-use super::attention_head::{Gradient, Head, HeadShape, Heads};
+use super::attention_head::{AttentionHead, Gradient, HeadBuffers, HeadShape};
 use super::channels::total;
 use super::dense;
 use super::dispatch::vectorized;
@@ -103,10 +103,10 @@ pub fn window_attention(qkv: FlexTensor, bias: FlexTensor, regions: &Regions) ->
         .zip(log_sums.par_chunks_mut(n))
         .enumerate()
         .for_each_init(
-            || Heads::new(shape),
+            || HeadBuffers::new(shape),
             |buffers, (index, (output, log_sums))| {
                 let (window, head) = (index / heads, index % heads);
-                vectorized(Head {
+                vectorized(AttentionHead {
                     shape,
                     qkv: &qkv[window * n * 3 * heads * shape.channels..],
                     heads,
@@ -170,7 +170,7 @@ pub fn window_attention_gradient(
     let sums: Vec<Vec<f64>> = tasks
         .into_par_iter()
         .map(|(head, first, own)| {
-            let mut buffers = Heads::new(shape);
+            let mut buffers = HeadBuffers::new(shape);
             let mut sums = dense::zeros(n * n);
             for (window, into) in (first..).zip(own.chunks_exact_mut(per_window)) {
                 let rows = (window * heads + head) * n;

@@ -39,7 +39,7 @@ impl HeadShape {
 }
 
 /// Buffers of one head. Rows are `[rows, width]`, columns their transposes `[channels, padded]`; zero past the end.
-pub struct Heads {
+pub struct HeadBuffers {
     queries: Vec<f32>,
     key_rows: Vec<f32>,
     key_columns: Vec<f32>,
@@ -57,7 +57,7 @@ pub struct Heads {
     block: Vec<f32>,
 }
 
-impl Heads {
+impl HeadBuffers {
     pub fn new(shape: HeadShape) -> Self {
         let rows = || dense::zeros(shape.rows() * shape.width);
         let columns = || dense::zeros(shape.channels * shape.padded);
@@ -158,7 +158,7 @@ fn sum(values: &[f32]) -> f32 {
 }
 
 /// The forward pass.
-pub struct Head<'a> {
+pub struct AttentionHead<'a> {
     pub shape: HeadShape,
     /// Of this window, `[n, 3, heads, channels]`; may go on.
     pub qkv: &'a [f32],
@@ -167,13 +167,13 @@ pub struct Head<'a> {
     /// `[n, n]`.
     pub bias: &'a [f32],
     pub regions: Option<&'a [i32]>,
-    pub buffers: &'a mut Heads,
+    pub buffers: &'a mut HeadBuffers,
     /// `[n, channels]`.
     pub output: &'a mut [f32],
     pub log_sums: &'a mut [f32],
 }
 
-impl Vectorized for Head<'_> {
+impl Vectorized for AttentionHead<'_> {
     type Output = ();
 
     #[inline(always)]
@@ -184,7 +184,7 @@ impl Vectorized for Head<'_> {
             padded,
             width,
         } = self.shape;
-        let Heads {
+        let HeadBuffers {
             queries,
             key_columns,
             value_rows,
@@ -228,7 +228,7 @@ impl Vectorized for Head<'_> {
 /// The gradients, from the scores computed again.
 pub struct Gradient<'a> {
     pub shape: HeadShape,
-    /// As of [`Head`].
+    /// As of [`AttentionHead`].
     pub qkv: &'a [f32],
     pub heads: usize,
     pub head: usize,
@@ -239,7 +239,7 @@ pub struct Gradient<'a> {
     pub log_sums: &'a [f32],
     /// As the output.
     pub gradient: &'a [f32],
-    pub buffers: &'a mut Heads,
+    pub buffers: &'a mut HeadBuffers,
     /// `[3, n, channels]`.
     pub into: &'a mut [f32],
     /// Sum over windows so far, `[n, n]`.
@@ -257,7 +257,7 @@ impl Vectorized for Gradient<'_> {
             padded,
             width,
         } = self.shape;
-        let Heads {
+        let HeadBuffers {
             queries,
             key_rows,
             key_columns,
