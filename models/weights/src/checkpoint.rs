@@ -6,9 +6,9 @@ use burn::tensor::TensorData;
 use serde_json::{Map, Number, Value};
 use thiserror::Error;
 
-use crate::StateDict;
 use crate::archive::{Archive, ArchiveError};
 use crate::pickle::{self, Arena, Id, Object, PickleError, StorageType, Tensor};
+use crate::state_dict::StateDict;
 
 /// Keys of the state dict; without any of them, the checkpoint itself is a state dict.
 const STATE_DICT_KEYS: [&str; 2] = ["state_dict", "model"];

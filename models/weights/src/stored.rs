@@ -5,7 +5,7 @@ use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensorError, SafeTensors};
 use thiserror::Error;
 
-use crate::StateDict;
+use crate::state_dict::StateDict;
 
 /// Why a safetensors file cannot be read.
 #[derive(Debug, Error)]

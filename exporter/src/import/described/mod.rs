@@ -6,6 +6,6 @@ mod outputs;
 mod transforms;
 
 pub use component::ComponentError;
-pub(super) use inferer::Windows;
-pub(super) use outputs::Outputs;
+pub(super) use inferer::StatedWindows;
+pub(super) use outputs::StatedOutputs;
 pub(super) use transforms::Preparation;
