@@ -59,7 +59,7 @@ pub enum ImportError {
     #[error("the settings in `{}` cannot be honored", path.display())]
     FolderSettings {
         path: PathBuf,
-        source: FolderSettingsError,
+        source: Box<FolderSettingsError>,
     },
     /// Its network cannot be inferred.
     #[error("the network of `{}` cannot be told from its weights", path.display())]
@@ -335,7 +335,7 @@ fn load(
         settings = folder_settings::read(folder, &config, flags).map_err(|source| {
             ImportError::FolderSettings {
                 path: root.to_path_buf(),
-                source,
+                source: source.into(),
             }
         })?;
     }

@@ -52,7 +52,7 @@ fn imported(
 fn a_bundle_is_imported_as_its_configuration_says() {
     let (_place, root) = bundle(&inference(network()));
     let flags = ImportOverrides::default();
-    let (plan, assumptions) = imported(&[root.clone()], &flags).unwrap();
+    let (plan, assumptions) = imported(std::slice::from_ref(&root), &flags).unwrap();
     assert_eq!(assumptions, Vec::<String>::new());
     let range = Normalization::ClippedRange {
         low: -175.,
@@ -169,7 +169,7 @@ fn what_a_bundle_needs_code_for_is_refused_and_can_be_stated() {
         ),
     ] {
         let (_place, root) = changed(pointer, value);
-        let error = imported(&[root.clone()], &ImportOverrides::default()).unwrap_err();
+        let error = imported(std::slice::from_ref(&root), &ImportOverrides::default()).unwrap_err();
         let text = told(&error);
         assert!(text.contains(expected), "{text}");
         assert!(error.hint().unwrap().contains(hint), "{:?}", error.hint());
