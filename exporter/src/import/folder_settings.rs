@@ -7,7 +7,7 @@ use vesal_models::monai::{Arguments, ArgumentsError};
 use vesal_network::NetworkConfig;
 
 use super::configuration::{Configuration, ConfigurationError};
-use super::described::{ComponentError, DescribedOutputs, DescribedWindows, Preparation};
+use super::described::{ComponentError, Preparation, StatedOutputs, StatedWindows};
 use super::folder::Folder;
 use super::labels::{self, ClassName};
 use super::overrides::ImportOverrides;
@@ -131,8 +131,7 @@ fn bundle(
     }
     if flags.roi.is_none() || flags.overlap.is_none() {
         let inferer = configuration.get("inferer")?;
-        let windows =
-            DescribedWindows::read(&inferer.ok_or_else(|| missing("inferer", "a class"))?)?;
+        let windows = StatedWindows::read(&inferer.ok_or_else(|| missing("inferer", "a class"))?)?;
         settings.roi_size = Some(windows.size);
         settings.overlap = Some(windows.overlap);
         settings.blend = Some(windows.blend);
@@ -141,7 +140,7 @@ fn bundle(
     if flags.activation.is_none() {
         let transforms = configuration.get("postprocessing")?;
         let transforms = transforms.ok_or_else(|| missing("postprocessing", "all transforms"))?;
-        let outputs = DescribedOutputs::read(&transforms)?;
+        let outputs = StatedOutputs::read(&transforms)?;
         settings.sigmoid = Some(outputs.is_sigmoid());
         settings.restore = outputs.restore;
     }

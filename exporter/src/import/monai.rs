@@ -335,7 +335,7 @@ fn load(
         settings = folder_settings::read(folder, &config, flags).map_err(|source| {
             ImportError::FolderSettings {
                 path: root.to_path_buf(),
-                source: Box::new(source),
+                source: source.into(),
             }
         })?;
     }

@@ -22,11 +22,11 @@ pub(super) enum Template {
 
 impl Template {
     pub fn of(network: &NetworkConfig) -> Self {
-        match network.key() {
-            "swinunetr" => Self::Swinunetr,
-            "dints" => Self::Dints,
-            _ if network.is_planar() => Self::Segresnet2d,
-            _ => Self::Segresnet,
+        match network {
+            NetworkConfig::SegresnetDs(_) => Self::Segresnet,
+            NetworkConfig::Segresnet2d(_) => Self::Segresnet2d,
+            NetworkConfig::Swinunetr(_) => Self::Swinunetr,
+            NetworkConfig::Dints(_) => Self::Dints,
         }
     }
 

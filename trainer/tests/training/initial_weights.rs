@@ -54,7 +54,7 @@ fn all_but_the_last_layers_are_those_of_the_file() {
         }
     }
     let heads = found.keys().filter(|name| work.plan.network.is_head(name));
-    assert_eq!(heads.count(), 2, "weights and biases of one head");
+    assert_eq!(heads.count(), 2, "a head with weights and a bias");
 }
 
 #[test]

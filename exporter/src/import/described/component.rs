@@ -79,7 +79,7 @@ impl ComponentError {
 }
 
 /// A component and its arguments.
-pub(super) struct DescribedComponent<'a> {
+pub(super) struct StatedComponent<'a> {
     pub list: &'static str,
     /// Name of the class, without its package.
     pub class: &'a str,
@@ -88,7 +88,7 @@ pub(super) struct DescribedComponent<'a> {
     image: (usize, usize),
 }
 
-impl<'a> DescribedComponent<'a> {
+impl<'a> StatedComponent<'a> {
     /// All components of a list in order, those of nested lists (`Compose`) included and disabled ones left out.
     ///
     /// **Errors**: [`ComponentError::Form`].

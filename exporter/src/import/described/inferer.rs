@@ -3,7 +3,7 @@
 use serde_json::Value;
 use vesal_volume::window::{Blend, Padding};
 
-use super::component::{ComponentError, DescribedComponent, INFERER as LIST};
+use super::component::{ComponentError, INFERER as LIST, StatedComponent};
 
 /// MONAI's default of the shared fraction.
 const OVERLAP: f64 = 0.25;
@@ -13,14 +13,14 @@ const FRACTIONS: &str = "fractions of at least 0, below 1";
 
 /// How windows are placed and blended.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct DescribedWindows {
+pub(crate) struct StatedWindows {
     pub size: [usize; 3],
     pub overlap: [f64; 3],
     pub blend: Blend,
     pub padding: Padding,
 }
 
-impl DescribedWindows {
+impl StatedWindows {
     /// Reads an inferer.
     ///
     /// **Errors**: [`ComponentError`] for what a plan cannot express.
@@ -29,7 +29,7 @@ impl DescribedWindows {
     pub fn read(inferer: &Value) -> Result<Self, ComponentError> {
         let component = inferer
             .as_object()
-            .and_then(|map| DescribedComponent::new(LIST, map));
+            .and_then(|map| StatedComponent::new(LIST, map));
         let inferer = component.ok_or_else(|| ComponentError::Form {
             list: LIST,
             found: inferer.to_string().chars().take(80).collect(),
@@ -102,17 +102,17 @@ mod tests {
 
     #[test]
     fn windows_have_the_defaults_of_the_class() {
-        let windows = DescribedWindows::read(&json!({
+        let windows = StatedWindows::read(&json!({
             "_target_": "monai.inferers.SlidingWindowInferer", "roi_size": [96, 64, 32], "sw_batch_size": 4
         }));
-        let expected = DescribedWindows {
+        let expected = StatedWindows {
             size: [96, 64, 32],
             overlap: [0.25; 3],
             blend: Blend::Constant,
             padding: Padding::Constant(0.),
         };
         assert_eq!(windows, Ok(expected));
-        let windows = DescribedWindows::read(&json!({
+        let windows = StatedWindows::read(&json!({
             "_target_": "SlidingWindowInfererAdapt", "roi_size": [96, 96, 96], "overlap": [0.5, 0, 0.625],
             "mode": "gaussian", "padding_mode": "replicate"
         }))
@@ -127,7 +127,7 @@ mod tests {
         let with = |name: &str, value: Value| {
             let mut inferer = json!({"_target_": "SlidingWindowInferer", "roi_size": [96, 96, 96]});
             inferer[name] = value;
-            DescribedWindows::read(&inferer).unwrap_err()
+            StatedWindows::read(&inferer).unwrap_err()
         };
         for (name, value) in [
             ("_target_", json!("SimpleInferer")),

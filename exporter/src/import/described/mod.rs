@@ -6,6 +6,6 @@ mod outputs;
 mod transforms;
 
 pub use component::ComponentError;
-pub(super) use inferer::DescribedWindows;
-pub(super) use outputs::DescribedOutputs;
+pub(super) use inferer::StatedWindows;
+pub(super) use outputs::StatedOutputs;
 pub(super) use transforms::Preparation;

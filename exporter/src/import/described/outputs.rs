@@ -4,17 +4,17 @@ use serde_json::Value;
 use vesal_bundle::deploy_plan::Activation;
 use vesal_volume::preprocess::Restore;
 
-use super::component::{ComponentError, DescribedComponent, POSTPROCESSING as LIST};
+use super::component::{ComponentError, POSTPROCESSING as LIST, StatedComponent};
 
 /// How outputs become labels.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) struct DescribedOutputs {
+pub(crate) struct StatedOutputs {
     pub activation: Activation,
     /// None where nothing is brought back to the grid of the input.
     pub restore: Option<Restore>,
 }
 
-impl DescribedOutputs {
+impl StatedOutputs {
     pub fn is_sigmoid(&self) -> bool {
         self.activation == Activation::Sigmoid
     }
@@ -28,7 +28,7 @@ impl DescribedOutputs {
     /// **Source**: MONAI 1.6.1 `monai.transforms`, dictionaries.
     pub fn read(transforms: &Value) -> Result<Self, ComponentError> {
         let (mut activation, mut restore, mut labeled) = (None, None, None);
-        for transform in DescribedComponent::all(LIST, transforms)? {
+        for transform in StatedComponent::all(LIST, transforms)? {
             match transform.class {
                 "Activationsd" => {
                     transform.allow(&["softmax", "sigmoid"])?;
@@ -119,11 +119,11 @@ mod tests {
     const ARGMAX: &str = r#"{"_target_": "AsDiscreted", "keys": "pred", "argmax": true}"#;
     const SAVE: &str = r#"{"_target_": "SaveImaged", "keys": "pred", "output_dir": "$x"}"#;
 
-    fn read(transforms: &[&str]) -> Result<DescribedOutputs, ComponentError> {
+    fn read(transforms: &[&str]) -> Result<StatedOutputs, ComponentError> {
         let transforms = transforms
             .iter()
             .map(|text| serde_json::from_str(text).unwrap());
-        DescribedOutputs::read(
+        StatedOutputs::read(
             &json!({"_target_": "Compose", "transforms": transforms.collect::<Vec<Value>>()}),
         )
     }
@@ -155,7 +155,7 @@ mod tests {
         ] {
             assert_eq!(
                 read(&transforms),
-                Ok(DescribedOutputs {
+                Ok(StatedOutputs {
                     activation,
                     restore
                 })

@@ -4,7 +4,7 @@ use serde_json::Value;
 use vesal_bundle::deploy_plan::Modality;
 use vesal_volume::preprocess::{Normalization, Step};
 
-use super::component::{ComponentError, DescribedComponent, PREPROCESSING as LIST};
+use super::component::{ComponentError, PREPROCESSING as LIST, StatedComponent};
 
 const POSITIVE: &str = "three positive numbers of mm";
 
@@ -27,7 +27,7 @@ impl Preparation {
         let mut image = None;
         let mut steps = Vec::new();
         let mut modality = None;
-        for transform in DescribedComponent::all(LIST, transforms)? {
+        for transform in StatedComponent::all(LIST, transforms)? {
             if transform.class == "LoadImaged" && image.is_none() {
                 image = Some(image_key(&transform)?);
             }
@@ -96,7 +96,7 @@ impl Preparation {
 }
 
 /// The name of the images: the only one that is loaded, beside label maps.
-fn image_key<'a>(transform: &DescribedComponent<'a>) -> Result<&'a str, ComponentError> {
+fn image_key<'a>(transform: &StatedComponent<'a>) -> Result<&'a str, ComponentError> {
     let keys = transform.keys();
     let mut images = keys.iter().filter(|key| !key.contains("label"));
     match (images.next(), images.next()) {
@@ -111,7 +111,7 @@ fn normalize(normalization: Normalization, channels: usize) -> Step {
     }
 }
 
-fn orientation(transform: &DescribedComponent<'_>) -> Result<(), ComponentError> {
+fn orientation(transform: &StatedComponent<'_>) -> Result<(), ComponentError> {
     transform.allow(&["axcodes", "as_closest_canonical", "labels"])?;
     let standard = serde_json::json!([["L", "R"], ["P", "A"], ["I", "S"]]);
     if transform
@@ -128,7 +128,7 @@ fn orientation(transform: &DescribedComponent<'_>) -> Result<(), ComponentError>
     }
 }
 
-fn resampling(transform: &DescribedComponent<'_>) -> Result<Step, ComponentError> {
+fn resampling(transform: &StatedComponent<'_>) -> Result<Step, ComponentError> {
     transform.allow(&[
         "pixdim",
         "diagonal",
@@ -157,7 +157,7 @@ fn resampling(transform: &DescribedComponent<'_>) -> Result<Step, ComponentError
     }
 }
 
-fn crop(transform: &DescribedComponent<'_>, image: &str) -> Result<Step, ComponentError> {
+fn crop(transform: &StatedComponent<'_>, image: &str) -> Result<Step, ComponentError> {
     transform.allow(&[
         "source_key",
         "margin",
@@ -190,7 +190,7 @@ fn crop(transform: &DescribedComponent<'_>, image: &str) -> Result<Step, Compone
     })
 }
 
-fn clipped_range(transform: &DescribedComponent<'_>) -> Result<Normalization, ComponentError> {
+fn clipped_range(transform: &StatedComponent<'_>) -> Result<Normalization, ComponentError> {
     transform.allow(&["a_min", "a_max", "b_min", "b_max", "clip", "dtype"])?;
     for (argument, value, expected) in [("b_min", 0., "0"), ("b_max", 1., "1")] {
         if transform.number(argument)? != Some(value) {
@@ -213,7 +213,7 @@ fn clipped_range(transform: &DescribedComponent<'_>) -> Result<Normalization, Co
 }
 
 fn z_score(
-    transform: &DescribedComponent<'_>,
+    transform: &StatedComponent<'_>,
     channels: usize,
 ) -> Result<Normalization, ComponentError> {
     transform.allow(&["nonzero", "channel_wise", "dtype"])?;
