@@ -70,7 +70,19 @@ pub fn package(
     progress: &mut dyn FnMut(&str),
 ) -> Result<Assembled, PackageError> {
     let to_train = runs::folds_to_train(work_dir)?;
-    let selected = selection::select(runs::find(work_dir)?, to_train, options)?;
+    let runs = runs::find(work_dir)?;
+    if options.choice.compares_scores() {
+        let chosen_from = |run: &&Run| {
+            let folds = options.folds.as_ref();
+            folds.is_none_or(|folds| folds.contains(&run.record.fold))
+        };
+        for fold in selection::folds_of_different_cases(runs.iter().filter(chosen_from))? {
+            progress(&format!(
+                "fold {fold}: its runs held out different cases, so that their mean Dice is compared only roughly"
+            ));
+        }
+    }
+    let selected = selection::select(runs, to_train, options)?;
     let prepared = assemble::prepare(destination)?;
     let ensemble = selected.record()?;
     let plans = Plans::read(selected.members.iter().map(|(run, _)| run))?;

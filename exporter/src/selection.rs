@@ -12,6 +12,7 @@ use vesal_bundle::case_scores::MeanScore;
 use vesal_bundle::manifest::{EnsembleRecord, Selection, SelectionRule};
 use vesal_volume::postprocess::Combine;
 
+pub(crate) use self::best::folds_of_different_cases;
 use self::best::{best_of_fold, dice};
 use crate::runs::{Run, RunsError};
 
@@ -33,6 +34,16 @@ pub enum RunChoice {
     All,
     /// Runs that a file lists.
     File(PathBuf),
+}
+
+impl RunChoice {
+    /// Whether runs of one fold are compared by their mean Dice.
+    pub(crate) fn compares_scores(&self) -> bool {
+        match self {
+            Self::BestByFold | Self::BestN(_) | Self::File(_) => true,
+            Self::All => false,
+        }
+    }
 }
 
 impl FromStr for RunChoice {

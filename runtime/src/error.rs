@@ -67,6 +67,12 @@ pub enum Error {
     Convert(#[from] ConvertError),
     #[error(transparent)]
     Rules(#[from] RulesError),
+    #[error("no member of the bundle held out fold {found}, expected one of {expected:?}")]
+    NoSuchFold {
+        found: usize,
+        /// Folds that members held out.
+        expected: Vec<usize>,
+    },
     #[error("the bundle has no channel `{found}`, expected one of {}", expected.join(", "))]
     NoSuchChannel {
         found: String,
@@ -212,6 +218,7 @@ impl Error {
             Self::Write(error) => error.hint(),
             Self::Orientation(_)
             | Self::NoSuchChannel { .. }
+            | Self::NoSuchFold { .. }
             | Self::Plan(_)
             | Self::Profile(_)
             | Self::Threads(_)
@@ -228,7 +235,10 @@ impl Error {
     pub fn exit(&self) -> Exit {
         match self {
             Self::Attempt { source, .. } => source.exit(),
-            Self::NoSuchChannel { .. } | Self::UidKey(_) | Self::BundleKey(_) => Exit::Usage,
+            Self::NoSuchChannel { .. }
+            | Self::NoSuchFold { .. }
+            | Self::UidKey(_)
+            | Self::BundleKey(_) => Exit::Usage,
             Self::Image(_)
             | Self::Dicom(_)
             | Self::Find(_)

@@ -8,7 +8,7 @@ use vesal_io::image::read_label_map;
 use vesal_tests::dataset::PhantomDataset;
 use vesal_tests::programs::{programs, run};
 
-use crate::chain::{SETTINGS, predict};
+use crate::chain::{SETTINGS, evaluate_held_out, predict};
 
 const ALGORITHMS: [&str; 2] = ["segresnet", "segresnet2d"];
 
@@ -49,6 +49,21 @@ fn two_algorithms_become_one_bundle_that_keeps_to_the_memory_it_plans() {
         assert_eq!(planned.count(), 2, "{algorithm}");
     }
     run(Command::new(&programs().vesal).arg("verify").arg(&bundle));
+    let evaluation = evaluate_held_out(&dataset, &work, &bundle, ALGORITHMS.len());
+    assert!(evaluation["mean_dice"].as_f64().is_some());
+
+    let scores = run(Command::new(&programs().train)
+        .args(["scores", "--json", "--work-dir"])
+        .arg(&work));
+    let scores: Value = serde_json::from_str(&scores).unwrap();
+    assert_eq!(scores["same_cases"], true);
+    let [difference] = &scores["differences"].as_array().unwrap()[..] else {
+        panic!("{scores}")
+    };
+    assert_eq!(difference["algorithm"], ALGORITHMS[1]);
+    assert_eq!(difference["against"], ALGORITHMS[0]);
+    assert_eq!(difference["cases"], dataset.training.len());
+    assert!(scores["algorithms"][1]["hours"].as_f64().unwrap() > 0.0);
 
     let scan = &dataset.held_out[0];
     let out = path.join("out");

@@ -181,6 +181,73 @@ fn the_trainers_score_is_the_deployed_one() {
     }
 }
 
+/// Predicts the training cases by the members that held out their folds, and compares them with the truth.
+pub fn evaluate_held_out(
+    dataset: &PhantomDataset,
+    work: &Path,
+    bundle: &Path,
+    members_of_fold: usize,
+) -> Value {
+    let folder = tempfile::tempdir().unwrap();
+    let (datalist, out) = (work.join("datalist.json"), folder.path().join("out"));
+    let dataroot = dataset.task.parent().unwrap();
+    for fold in ["0", "1"] {
+        let mut command = predict(bundle, std::slice::from_ref(&datalist), &out);
+        command.args(["--list", "training", "--fold", fold, "--json", "--dataroot"]);
+        let record: Value = serde_json::from_str(&run(command.arg(dataroot))).unwrap();
+        assert_eq!(record["bundle"]["members"], members_of_fold);
+    }
+    let mut evaluate = Command::new(&programs().vesal);
+    evaluate
+        .args(["evaluate", "--json", "--list", "training", "--truth"])
+        .arg(&datalist)
+        .arg("--dataroot")
+        .arg(dataroot)
+        .arg("--prediction")
+        .arg(&out)
+        .arg("--bundle")
+        .arg(bundle);
+    let found: Value = serde_json::from_str(&run(&mut evaluate)).unwrap();
+    let cases = found["cases"].as_array().unwrap();
+    assert_eq!(cases.len(), dataset.training.len());
+    assert_eq!(found["missing"], serde_json::json!([]));
+    found
+}
+
+#[test]
+fn members_of_a_fold_give_the_out_of_fold_score() {
+    let Chain {
+        dataset,
+        work,
+        bundle,
+        ..
+    } = chain();
+    let found = evaluate_held_out(dataset, work, bundle, 1);
+    let manifest = json(&bundle.join("manifest.json"));
+    let expected = &manifest["ensemble"]["out_of_fold"]["dice_by_label"];
+    for label in &dataset.labels {
+        let trained = expected[&label.name].as_f64().unwrap();
+        let deployed = found["labels"][&label.name]["dice"].as_f64().unwrap();
+        assert!(
+            (trained - deployed).abs() < 0.001,
+            "{}: trainer {trained}, deployed {deployed}",
+            label.name
+        );
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let images = [dataset.held_out[0].image.clone()];
+    let refused = predict(bundle, &images, &folder.path().join("out"))
+        .args(["--fold", "2"])
+        .output()
+        .unwrap();
+    assert_eq!(refused.status.code(), Some(2));
+    let told = String::from_utf8_lossy(&refused.stderr);
+    assert!(
+        told.contains("held out fold 2, expected one of [0, 1]"),
+        "{told}"
+    );
+}
+
 #[test]
 fn the_bundle_carries_the_out_of_fold_score() {
     let Chain { work, bundle, .. } = chain();

@@ -34,6 +34,7 @@ Examples:
   vesal-train scores --work-dir work --worst 20               Show the cases that are predicted worst
   vesal-train report --work-dir work                          Write a page about everything: work/report.html
   vesal-train auto --work-dir work --parallel-folds auto      Train folds at once where memory and cores allow
+  vesal-train auto --input task.yaml --work-dir work --algorithms all    Train by every algorithm that suits the cases
 
 Exit codes:
   0 done    2 wrong command line    3 task, datalist or images    4 plan or run    5 device or training

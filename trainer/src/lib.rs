@@ -6,6 +6,7 @@
 pub mod algorithms;
 pub mod analyze;
 pub mod augment;
+pub mod comparison;
 pub mod dataset;
 pub mod device;
 pub mod fit;

@@ -26,6 +26,9 @@ pub(super) struct ExportSummary {
 #[derive(Debug, Serialize)]
 struct MemberSummary {
     file: String,
+    /// Of a member that was trained here.
+    algorithm: Option<String>,
+    fold: Option<usize>,
     weight: f64,
     mean_dice: Option<f64>,
     bytes: u64,
@@ -55,6 +58,11 @@ impl ExportSummary {
             .zip(&assembled.parities)
             .map(|(member, parity)| MemberSummary {
                 file: member.file.clone(),
+                algorithm: match &member.provenance {
+                    MemberProvenance::Trained { algorithm, .. } => Some(algorithm.clone()),
+                    MemberProvenance::ImportedMonai { .. } => None,
+                },
+                fold: member.provenance.fold(),
                 weight: member.weight,
                 mean_dice: match &member.provenance {
                     MemberProvenance::Trained { score, .. } => Some(score.mean_dice),
@@ -95,10 +103,12 @@ impl ExportSummary {
                 limit,
                 ..
             } = &member.parity;
+            let algorithm = member.algorithm.as_ref().map(|name| format!("{name}, "));
             let dice = member.mean_dice.map(|dice| format!("Dice {dice:.4}, "));
             lines.push(format!(
-                "{}: {}weight {}, {:.1} MB, differs from Burn by {max_difference:.1e} at most (limit {limit:.1e})",
+                "{}: {}{}weight {}, {:.1} MB, differs from Burn by {max_difference:.1e} at most (limit {limit:.1e})",
                 member.file,
+                algorithm.unwrap_or_default(),
                 dice.unwrap_or_default(),
                 member.weight,
                 member.bytes as f64 / 1e6,

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use crate::work_dir::{destination, work_dir, write_named_run};
+use crate::work_dir::{destination, work_dir, write_named_run, write_run_on};
 use vesal_bundle::manifest::{EnsembleRecord, Manifest, MemberProvenance, SelectionRule};
 use vesal_engine::{Device, EngineOptions, verify};
 use vesal_exporter::package::{PackageError, package};
@@ -95,6 +95,74 @@ fn the_best_runs_may_be_of_one_fold_and_then_have_no_score_together() {
         error.to_string(),
         "4 runs are finished, expected at least the 5 of `best-n:5`"
     );
+}
+
+#[test]
+fn runs_of_all_algorithms_are_chosen_among() {
+    let work = runs();
+    for (fold, dice) in [(0, 0.5), (1, 0.6875), (2, 0.25)] {
+        write_named_run(work.path(), &format!("segresnet2d_{fold}"), fold, dice);
+    }
+    let algorithms = |choice_text: &str| {
+        let manifest = exported(work.path(), &choice(choice_text)).unwrap();
+        let facts = manifest.members.iter().map(|member| {
+            let MemberProvenance::Trained {
+                algorithm, fold, ..
+            } = &member.provenance
+            else {
+                panic!("{member:?}")
+            };
+            (algorithm.clone(), *fold)
+        });
+        (facts.collect::<Vec<_>>(), manifest.ensemble)
+    };
+    let named = |runs: &[(&str, usize)]| -> Vec<(String, usize)> {
+        let owned = runs.iter().map(|&(name, fold)| (name.to_owned(), fold));
+        owned.collect()
+    };
+    let (members, ensemble) = algorithms("best-by-fold");
+    let expected = [("segresnet", 0), ("segresnet2d", 1), ("segresnet", 2)];
+    assert_eq!(members, named(&expected));
+    assert_eq!(ensemble.out_of_fold.unwrap().cases, 3);
+    let (members, _) = algorithms("best-n:2");
+    assert_eq!(members, named(&[("segresnet", 0), ("segresnet", 2)]));
+    // Several of one fold.
+    let (members, ensemble) = algorithms("best-n:4");
+    let expected = [
+        ("segresnet", 0),
+        ("segresnet2d", 1),
+        ("segresnet", 1),
+        ("segresnet", 2),
+    ];
+    let mut found = members.clone();
+    found.sort();
+    let mut expected = named(&expected);
+    expected.sort();
+    assert_eq!(found, expected);
+    assert_eq!(ensemble.out_of_fold, None);
+}
+
+#[test]
+fn scores_of_different_cases_are_told() {
+    let told = |work: &Path, options: &SelectionOptions| {
+        let output = tempfile::tempdir().unwrap();
+        let destination = destination(output.path().join("bundle"));
+        let mut told = Vec::new();
+        package(work, options, None, &destination, &mut |line| {
+            told.push(line.to_owned());
+        })
+        .unwrap();
+        let is_told = |line: &String| line.contains("different cases");
+        told.into_iter().filter(is_told).collect::<Vec<_>>()
+    };
+    let work = work_dir(&[0, 1]);
+    write_named_run(work.path(), "segresnet2d_0", 0, 0.5);
+    assert_eq!(told(work.path(), &choice("best-by-fold")), [""; 0]);
+    write_run_on(work.path(), "segresnet2d_1", 1, 0.5, "another");
+    let lines = told(work.path(), &choice("best-by-fold"));
+    assert_eq!(lines.len(), 1);
+    assert!(lines[0].starts_with("fold 1: "), "{lines:?}");
+    assert_eq!(told(work.path(), &choice("all")), [""; 0]);
 }
 
 #[test]

@@ -76,8 +76,13 @@ pub fn write_run(root: &Path, fold: usize) {
     write_named_run(root, &format!("segresnet_{fold}"), fold, DICE);
 }
 
-/// A finished run with this Dice.
+/// A finished run with this Dice, of the algorithm that its name begins with.
 pub fn write_named_run(root: &Path, name: &str, fold: usize, dice: f64) {
+    write_run_on(root, name, fold, dice, &format!("case_{fold}"));
+}
+
+/// The same with this held-out case.
+pub fn write_run_on(root: &Path, name: &str, fold: usize, dice: f64, case: &str) {
     let run = root.join(name);
     fs::create_dir_all(&run).unwrap();
     let mut store = SafetensorsStore::from_file(run.join("best.safetensors")).overwrite(true);
@@ -96,7 +101,7 @@ pub fn write_named_run(root: &Path, name: &str, fold: usize, dice: f64) {
         epoch: 10 + fold,
         epochs_trained: 20,
         cases: vec![CaseScore {
-            case: format!("case_{fold}"),
+            case: case.to_owned(),
             labels: [("class 1", Some(dice)), ("class 2", None)]
                 .map(|(name, dice)| (name.to_owned(), label(dice)))
                 .into(),
@@ -104,7 +109,7 @@ pub fn write_named_run(root: &Path, name: &str, fold: usize, dice: f64) {
     };
     scores.write(&run.join(case_scores::FILE_NAME)).unwrap();
     let record = RunRecord {
-        algorithm: "segresnet".into(),
+        algorithm: name.split('_').next().unwrap().into(),
         fold,
         network: network_config(),
         weights: FileRef::to_file(&run, "best.safetensors").unwrap(),

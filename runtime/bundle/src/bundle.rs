@@ -262,6 +262,33 @@ impl Bundle {
         &self.groups
     }
 
+    /// The folds that members held out, ascending.
+    pub fn held_out_folds(&self) -> BTreeSet<usize> {
+        let members = self.manifest.members.iter();
+        members
+            .filter_map(|member| member.provenance.fold())
+            .collect()
+    }
+
+    /// The bundle with only those members that held out a fold, which did not train on its cases; `None` where there is
+    /// none. The probe and the digest stay those of all members.
+    pub fn of_fold(mut self, fold: usize) -> Option<Self> {
+        let members = std::mem::take(&mut self.manifest.members);
+        let mut places = vec![None; members.len()];
+        for (index, member) in members.into_iter().enumerate() {
+            if member.provenance.fold() == Some(fold) {
+                places[index] = Some(self.manifest.members.len());
+                self.manifest.members.push(member);
+            }
+        }
+        for group in &mut self.groups {
+            let kept = group.members.iter().filter_map(|&index| places[index]);
+            group.members = kept.collect();
+        }
+        self.groups.retain(|group| !group.members.is_empty());
+        (!self.groups.is_empty()).then_some(self)
+    }
+
     pub fn probe(&self) -> &Probe {
         &self.probe
     }

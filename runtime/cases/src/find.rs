@@ -49,13 +49,15 @@ pub fn find(paths: &[PathBuf], channels: &[Channel], choosing: Choosing) -> Foun
     found
 }
 
-/// The cases of a list of a datalist; images on grids of their own are listed under the names of their channels.
+/// The cases of a list of a datalist, of the training list only those of `fold` if it is given; images on grids of their
+/// own are listed under the names of their channels.
 ///
 /// **Errors**: the datalist cannot be used. A case that lacks an image is not an error but a candidate without files.
 pub fn find_listed(
     path: &Path,
     list: List,
     dataroot: Option<&Path>,
+    fold: Option<usize>,
     plan: &DeployPlan,
 ) -> Result<Vec<Candidate>, ListError> {
     let names = plan.channels.iter().map(|channel| channel.name.clone());
@@ -81,7 +83,17 @@ pub fn find_listed(
         name: case.names().into_iter().next().unwrap_or_default(),
         input: files(case),
     };
-    let cases = listed::read(path, list, dataroot)?;
+    let mut cases = listed::read(path, list, dataroot)?;
+    if let (Some(fold), List::Training) = (fold, list) {
+        cases.retain(|case| case.fold == Some(fold));
+        if cases.is_empty() {
+            return Err(ListError::NoFold {
+                path: path.to_owned(),
+                list: list.key(),
+                fold,
+            });
+        }
+    }
     Ok(cases.into_iter().map(candidate).collect())
 }
 

@@ -74,6 +74,11 @@ pub fn predict(
     let start = Instant::now();
     threads::limit(options.compute.threads)?;
     let bundle = trust::open(&options.bundle, &options.trust)?;
+    let total_members = bundle.manifest().members.len();
+    let bundle = match options.fold {
+        Some(fold) => of_fold(bundle, fold)?,
+        None => bundle,
+    };
     let plan = prepare::plan(options, &bundle)?;
     let key = match &options.uid_key {
         Some(path) => Some(key::read(path).map_err(|error| {
@@ -91,7 +96,11 @@ pub fn predict(
     let marked = options.mark_incomplete;
     let mark = marked.then(|| "results are marked: images may be missing".to_owned());
     let trusted = trust::note(&bundle, &options.trust);
-    for note in trusted.into_iter().chain(notes).chain(mark) {
+    let fold = options.fold.map(|fold| {
+        let members = bundle.manifest().members.len();
+        format!("{members} of {total_members} members predict: those that held out fold {fold}")
+    });
+    for note in trusted.into_iter().chain(fold).chain(notes).chain(mark) {
         observer.note(&note);
         record.warnings.push(note);
     }
@@ -124,6 +133,17 @@ pub fn predict(
         total,
         is_interrupted: stops(observer),
     })
+}
+
+/// The bundle with the members that held out this fold.
+///
+/// **Errors**: there is none.
+fn of_fold(bundle: Bundle, fold: usize) -> Result<Bundle, Error> {
+    let expected: Vec<usize> = bundle.held_out_folds().into_iter().collect();
+    let found = fold;
+    bundle
+        .of_fold(fold)
+        .ok_or(Error::NoSuchFold { found, expected })
 }
 
 /// A record without cases.

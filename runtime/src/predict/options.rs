@@ -20,6 +20,10 @@ pub struct PredictOptions {
     pub input: Vec<PathBuf>,
     #[command(flatten)]
     pub datalist: DatalistOptions,
+    /// Predict with the members that held out this fold only, and of the list `training` only its cases: none of these
+    /// members trained on them
+    #[arg(long, value_name = "K")]
+    pub fold: Option<usize>,
     /// Folder for the results; made if it does not exist
     #[arg(long, value_name = "DIR")]
     pub output: PathBuf,
@@ -73,6 +77,7 @@ impl PredictOptions {
             bundle: bundle.into(),
             input: input.into_iter().map(Into::into).collect(),
             datalist: DatalistOptions::default(),
+            fold: None,
             output: output.into(),
             format: Vec::new(),
             probabilities: false,

@@ -80,8 +80,8 @@ pub(crate) fn jobs(options: &PredictOptions, plan: &DeployPlan) -> Result<Jobs, 
     {
         if is_datalist(&paths[0]) {
             let dataroot = options.datalist.dataroot.as_deref();
-            let listed =
-                vesal_cases::find_listed(&paths[0], options.datalist.list.into(), dataroot, plan);
+            let list = options.datalist.list.into();
+            let listed = vesal_cases::find_listed(&paths[0], list, dataroot, options.fold, plan);
             candidates.extend(listed?);
         } else {
             let found = vesal_cases::find(paths, &plan.channels, choosing);

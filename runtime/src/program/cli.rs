@@ -100,7 +100,7 @@ pub struct PredictArguments {
     #[command(flatten)]
     pub options: PredictOptions,
     /// Print the record of the run as JSON instead of text
-    #[arg(long, display_order = 11)]
+    #[arg(long, display_order = 12)]
     pub json: bool,
     /// Write why it failed to this file, as a code and numbers: for a node
     #[arg(long, value_name = "FILE", hide = true)]

@@ -50,7 +50,11 @@ pub fn find(name: &str) -> Result<&'static Algorithm, UnknownAlgorithm> {
     })
 }
 
-/// The algorithms of these names, each once, in their order. A text may hold several names, separated by commas.
+/// Stands for all algorithms where names are given.
+const EVERY: &str = "all";
+
+/// The algorithms of these names, each once, in their order; `all` stands for every algorithm. A text may hold several
+/// names, separated by commas.
 ///
 /// **Errors**: [`UnknownAlgorithm`].
 pub fn parse<'a>(
@@ -59,9 +63,14 @@ pub fn parse<'a>(
     let mut found = Vec::new();
     let names = names.into_iter().flat_map(|names| names.split(','));
     for name in names.filter(|name| !name.trim().is_empty()) {
-        let algorithm = find(name)?;
-        if !found.contains(&algorithm) {
-            found.push(algorithm);
+        let named = match name.trim().eq_ignore_ascii_case(EVERY) {
+            true => ALL.to_vec(),
+            false => vec![find(name)?],
+        };
+        for algorithm in named {
+            if !found.contains(&algorithm) {
+                found.push(algorithm);
+            }
         }
     }
     Ok(found)
@@ -78,7 +87,7 @@ impl fmt::Display for UnknownAlgorithm {
         let suggestion = suggest::closest(&self.name, names.iter().copied());
         write!(
             f,
-            "`{}` is no algorithm{}; algorithms are: {}",
+            "`{}` is no algorithm{}; algorithms are: {}, or `{EVERY}` of them",
             self.name,
             suggest::phrase(&suggestion),
             names.join(", ")

@@ -20,7 +20,11 @@ pub struct StatusArguments {
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Every case is scored by the training that held it out, with its best weights so far. `all` is the mean over the cases of
-all folds: the score of the ensemble of one network per fold, each case predicted by the one that did not see it.")]
+all folds: the score of the ensemble of one network per fold, each case predicted by the one that did not see it.
+
+Several algorithms are compared: mean and standard deviation of the folds' Dice, Dice of each label over all cases, epochs
+and hours of all folds; and of every pair the mean difference over the cases that both have scores of, with its 95 %
+confidence interval (Student's t).")]
 pub struct ScoresArguments {
     /// Folder that all stages write to and read from
     #[arg(long, value_name = "DIR")]

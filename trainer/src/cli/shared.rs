@@ -30,8 +30,8 @@ pub struct SetUpArguments {
 #[derive(Debug, Args)]
 #[command(after_help = settings_help())]
 pub struct SettingArguments {
-    /// Algorithms to plan and train, such as segresnet,segresnet2d; kept in the work directory, and left to the task or
-    /// the default again with --algorithms= [default: segresnet]
+    /// Algorithms to plan and train, such as segresnet,swinunetr, or all; kept in the work directory, and left to the
+    /// task or the default again with --algorithms= [default: segresnet]
     #[arg(long, value_name = "NAMES", value_delimiter = ',')]
     pub algorithms: Option<Vec<String>>,
     /// Replace a decision of the planner, such as num_epochs=100; may be repeated; kept in the work directory, and

@@ -118,7 +118,7 @@ pub struct FitArguments {
     /// Fold to hold out for validation; the others are trained on
     #[arg(long, value_name = "K")]
     pub fold: usize,
-    /// Algorithms to train it by, one after the other [default: those of the work directory]
+    /// Algorithms to train it by, one after the other, or all [default: those of the work directory]
     #[arg(long, value_name = "NAMES", value_delimiter = ',')]
     pub algorithms: Option<Vec<String>>,
     #[command(flatten)]

@@ -32,7 +32,12 @@ pub fn run(arguments: &FitArguments) -> Result<Exit, Failure> {
     };
     let algorithms = match algorithms.is_empty() {
         true => work.chosen().map_err(failed)?,
-        false => algorithms,
+        false => {
+            for (algorithm, reason) in work.skipped_of(&algorithms) {
+                stderr::note(format!("{}: skipped, because {reason}", algorithm.name));
+            }
+            work.without_skipped(&algorithms).map_err(failed)?
+        }
     };
     let runs = work.runs_of(&algorithms, &[arguments.fold]);
     let trainings = Trainings::new(&work, &runs, max_ram_bytes(arguments.max_ram), 1)?;

@@ -3,6 +3,7 @@
 pub mod analyze;
 pub mod auto;
 pub mod bench;
+mod comparison_table;
 mod failure;
 mod findings;
 pub mod fit;

@@ -7,9 +7,11 @@ use vesal_bundle::case_scores::{CaseScores, MeanScore};
 use vesal_bundle::run_record;
 use vesal_cli::stdout::{print, print_json};
 use vesal_cli::{Columns, Exit, Failure, Text, stderr};
+use vesal_trainer::comparison::{AlgorithmSummary, Comparison};
 use vesal_trainer::fit::{self, RunScores};
 use vesal_trainer::work_dir::{RunNames, WorkDir};
 
+use super::comparison_table::comparison_table;
 use super::failure::{failure, fit_failure};
 use super::score_table::{dice, out_of_fold, render, score};
 use crate::cli::ScoresArguments;
@@ -35,8 +37,9 @@ pub fn run(arguments: &ScoresArguments) -> Result<Exit, Failure> {
         .hint(hint));
     }
     let labels = fit::label_names(work.class_names(), &scores);
+    let comparison = Comparison::of_work_dir(&work, &scores);
     if arguments.json {
-        print_json(&document(&work, &scores))?;
+        print_json(&document(&work, &scores, &comparison))?;
     } else {
         let mut text = case_table(&scores, &labels, arguments.worst);
         let rows: Vec<_> = scores
@@ -45,6 +48,10 @@ pub fn run(arguments: &ScoresArguments) -> Result<Exit, Failure> {
             .collect();
         let runs = render(&rows, &out_of_fold(&scores), &labels);
         text.blank().append(runs);
+        if comparison.has_several_algorithms() {
+            let table = comparison_table(&comparison, &labels);
+            text.blank().append(table);
+        }
         print(&text)?;
     }
     for algorithm in work.algorithms() {
@@ -86,7 +93,7 @@ fn best_by_fold(scores: &[RunScores]) -> MeanScore {
     MeanScore::over(best.values().flat_map(|(_, scores)| &scores.cases))
 }
 
-fn document(work: &WorkDir, scores: &[RunScores]) -> serde_json::Value {
+fn document(work: &WorkDir, scores: &[RunScores], comparison: &Comparison) -> serde_json::Value {
     let folds: Vec<_> = scores
         .iter()
         .map(|scores| {
@@ -98,19 +105,12 @@ fn document(work: &WorkDir, scores: &[RunScores]) -> serde_json::Value {
             })
         })
         .collect();
-    let algorithms = work.algorithms();
-    let of_all = out_of_fold(scores);
-    let without = |algorithm: &str| absent(work, scores, algorithm);
-    let by_algorithm: Vec<_> = algorithms
-        .iter()
-        .map(|algorithm| {
-            json!({
-                "algorithm": algorithm.name,
-                "out_of_fold": of_all.get(algorithm.name),
-                "folds_without_scores": without(algorithm.name),
-            })
-        })
-        .collect();
+    let of_algorithm = |summary: &AlgorithmSummary| {
+        let mut entry = json!(summary);
+        entry["folds_without_scores"] = json!(absent(work, scores, &summary.algorithm));
+        entry
+    };
+    let by_algorithm: Vec<_> = comparison.algorithms.iter().map(of_algorithm).collect();
     let mut nowhere = work.folds().to_vec();
     nowhere.retain(|fold| scores.iter().all(|scores| scores.run.fold != *fold));
     let cases: Vec<_> = fit::worst_first(scores)
@@ -130,6 +130,8 @@ fn document(work: &WorkDir, scores: &[RunScores]) -> serde_json::Value {
         "format_version": 1,
         "out_of_fold": best_by_fold(scores),
         "algorithms": by_algorithm,
+        "differences": comparison.differences,
+        "same_cases": comparison.same_cases,
         "folds": folds,
         "folds_without_scores": nowhere,
         "cases": cases,

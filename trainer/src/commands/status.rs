@@ -4,9 +4,11 @@ use serde_json::{Value, json};
 use vesal_bundle::work_dir::RunId;
 use vesal_cli::stdout::{print, print_json};
 use vesal_cli::{Columns, Exit, Failure, Text};
+use vesal_trainer::comparison::Comparison;
 use vesal_trainer::fit::{RunStatus, state};
 use vesal_trainer::work_dir::{RunNames, WorkDir};
 
+use super::comparison_table::comparison_table;
 use super::failure::failure;
 use crate::cli::StatusArguments;
 
@@ -24,6 +26,12 @@ pub fn run(arguments: &StatusArguments) -> Result<Exit, Failure> {
             (run, status)
         })
         .collect();
+    // A run whose scores cannot be read counts as one without.
+    let scores = runs.iter().filter_map(|(run, _)| {
+        let scores = work.scores(std::slice::from_ref(run));
+        scores.ok()?.pop()
+    });
+    let comparison = Comparison::of_work_dir(&work, &scores.collect::<Vec<_>>());
     if arguments.json {
         let runs: Vec<_> = runs
             .iter()
@@ -39,6 +47,9 @@ pub fn run(arguments: &StatusArguments) -> Result<Exit, Failure> {
                 "reason": reason,
             })).collect::<Vec<_>>(),
             "runs": runs,
+            "algorithms": comparison.algorithms,
+            "differences": comparison.differences,
+            "same_cases": comparison.same_cases,
         }))?;
         return Ok(Exit::Success);
     }
@@ -60,6 +71,10 @@ pub fn run(arguments: &StatusArguments) -> Result<Exit, Failure> {
         cells
     }));
     text.columns(&rows, Columns::Numbers);
+    if comparison.has_several_algorithms() {
+        let table = comparison_table(&comparison, &[]);
+        text.blank().append(table);
+    }
     print(&text)?;
     Ok(Exit::Success)
 }

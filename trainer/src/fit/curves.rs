@@ -72,6 +72,25 @@ pub fn curves(run_dir: &Path) -> Result<Curves, FitError> {
     Ok(curves)
 }
 
+/// Duration of all steps and validations of a run, in seconds; files that are absent or unreadable count nothing.
+pub fn trained_seconds(run_dir: &Path) -> f64 {
+    let mut seconds = 0.0;
+    let mut add = |field: Option<&String>| {
+        let found = field.and_then(|field| field.parse::<f64>().ok());
+        seconds += found.filter(|found| found.is_finite()).unwrap_or(0.0);
+    };
+    for (file, from_end) in [(METRICS_FILE, 2), (VALIDATION_FILE, 1)] {
+        let rows = read(&run_dir.join(file), |header, row| {
+            if row.len() == header.len() {
+                add(row.iter().nth_back(from_end - 1));
+            }
+        });
+        // What was read until then counts.
+        let _ = rows;
+    }
+    seconds
+}
+
 /// Reads a table of at least three columns, row by row.
 fn read(path: &Path, mut take: impl FnMut(&[String], &[String])) -> Result<(), FitError> {
     let refused = |source| FitError::Io {
@@ -145,5 +164,6 @@ mod tests {
             dice: vec![Some(0.75), None],
         };
         assert_eq!(found.validations, [validation]);
+        assert_eq!(trained_seconds(directory.path()), 3.5);
     }
 }

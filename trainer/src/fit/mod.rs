@@ -39,7 +39,7 @@ mod writer;
 pub use crate::device::{TrainDevice, TrainDeviceError, TrainDevices};
 pub use bench::{BenchRequest, StepTimes, bench};
 pub(crate) use checkpoint::CHECKPOINT_FILE;
-pub use curves::{Curves, StepRow, ValidationRow, curves};
+pub use curves::{Curves, StepRow, ValidationRow, curves, trained_seconds};
 pub use error::FitError;
 pub use events::EVENTS_PREFIX;
 pub use initial_weights::InitialWeightsError;

@@ -4,6 +4,7 @@
 //! datalists is escaped, and paths of this machine are left out. The same work directory gives the same page.
 
 mod axis;
+mod comparison;
 mod data;
 mod findings;
 mod format;
@@ -47,15 +48,18 @@ pub enum ReportError {
 pub fn report(work: &WorkDir, options: &ReportOptions) -> Result<Report, ReportError> {
     let mut left_out = Vec::new();
     let scores = work.scores(&work.runs())?;
-    let sections = [
+    let mut sections = vec![
         summary::section(work, &scores),
         data::section(work)?,
         findings::section(work, &mut left_out)?,
         plan::section(work)?,
         training::section(work)?,
+    ];
+    sections.extend(comparison::section(work, &scores)?);
+    sections.extend([
         scores::section(work, &scores),
         worst::section(work, &scores, options, &mut left_out),
-    ];
+    ]);
     let lead = "What Vesal found in the data, decided, trained and scored.";
     Ok(Report {
         html: page::page(work.name(), lead, &sections),

@@ -63,15 +63,25 @@ impl WorkDir {
     ///
     /// **Errors**: [`WorkError::Skipped`] where all are skipped.
     pub fn chosen(&self) -> Result<Vec<&'static Algorithm>, WorkError> {
+        self.without_skipped(&self.chosen)
+    }
+
+    /// Those of these algorithms that the last planning did not skip.
+    ///
+    /// **Errors**: [`WorkError::Skipped`] where it skipped all.
+    pub fn without_skipped(
+        &self,
+        algorithms: &[&'static Algorithm],
+    ) -> Result<Vec<&'static Algorithm>, WorkError> {
         let skipped = &self.record.skipped;
-        let mut chosen = self.chosen.clone();
-        chosen.retain(|algorithm| !skipped.contains_key(algorithm.name));
-        match chosen.is_empty() {
-            false => Ok(chosen),
+        let mut left = algorithms.to_vec();
+        left.retain(|algorithm| !skipped.contains_key(algorithm.name));
+        match left.is_empty() {
+            false => Ok(left),
             true => {
-                let reasons = self.skipped();
-                let reasons = reasons.map(|(algorithm, reason)| (algorithm.name, reason));
-                let owned = reasons.map(|(name, reason)| (name.to_owned(), reason.to_owned()));
+                let reasons = self.skipped_of(algorithms);
+                let owned = reasons
+                    .map(|(algorithm, reason)| (algorithm.name.to_owned(), reason.to_owned()));
                 Err(WorkError::Skipped(owned.collect()))
             }
         }
@@ -79,8 +89,15 @@ impl WorkDir {
 
     /// Chosen algorithms that the last planning skipped, with the reason.
     pub fn skipped(&self) -> impl Iterator<Item = (&'static Algorithm, &str)> {
-        let chosen = self.chosen.iter().copied();
-        chosen.filter_map(|algorithm| {
+        self.skipped_of(&self.chosen)
+    }
+
+    /// Those of these algorithms that the last planning skipped, with the reason.
+    pub fn skipped_of(
+        &self,
+        algorithms: &[&'static Algorithm],
+    ) -> impl Iterator<Item = (&'static Algorithm, &str)> {
+        algorithms.iter().filter_map(|&algorithm| {
             let reason = self.record.skipped.get(algorithm.name)?;
             Some((algorithm, reason.as_str()))
         })

@@ -85,11 +85,18 @@ fn the_command_line_wins_over_the_task_and_is_remembered() {
     let error = prepare(&path, None, Some(&["segresnet,segresnets"])).unwrap_err();
     assert_eq!(error.fault(), Fault::Usage);
     let message = format!(
-        "`segresnets` is no algorithm, did you mean `segresnet`?; algorithms are: {}",
+        "`segresnets` is no algorithm, did you mean `segresnet`?; algorithms are: {}, or `all` of them",
         all.join(", ")
     );
     assert_eq!(error.to_string(), message);
     assert_eq!(chosen(&WorkDir::open(&path, None).unwrap()), all);
+
+    let work = prepare(&path, None, Some(&["segresnet2d"])).unwrap();
+    assert_eq!(chosen(&work), ["segresnet2d"]);
+    let work = prepare(&path, None, Some(&["all"])).unwrap();
+    assert_eq!(chosen(&work), all);
+    let record: Value = serde_json::from_str(&text(&path.join("work.json"))).unwrap();
+    assert_eq!(record["algorithms"], Value::from(all.clone()));
 }
 
 #[test]
@@ -112,6 +119,15 @@ fn a_task_names_algorithms_as_auto3dseg_does() {
     for algos in ["SegResNet", "[segresnet]", "'segresnet, SEGRESNET'"] {
         assert_eq!(named(&format!("algos: {algos}")), ["segresnet"]);
     }
+    for algos in ["all", "ALL", "[all]", "'segresnet, all'"] {
+        assert_eq!(named(&format!("algos: {algos}")), names());
+    }
+    let mut last_first = names();
+    last_first.rotate_right(1);
+    assert_eq!(
+        named(&format!("algos: [{}, all]", last_first[0])),
+        last_first
+    );
     assert!(matches!(
         task("algos: [unet]"),
         Err(TaskError::Algorithm(error)) if error.name == "unet"

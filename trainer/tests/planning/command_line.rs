@@ -5,6 +5,7 @@ use std::process::{Command, Output};
 
 use crate::dataset_on_disk::{Dataset, image, labels, text};
 use serde_json::Value;
+use vesal_trainer::algorithms;
 use vesal_volume::Affine;
 
 fn vesal_train(arguments: &[&str]) -> Output {
@@ -370,6 +371,14 @@ fn algorithms_are_named_on_the_command_line() {
         assert_eq!(found["algorithm"], all[run / 2]);
         assert_eq!(found["fold"], run % 2);
     }
+    for (summary, name) in status["algorithms"].as_array().unwrap().iter().zip(&all) {
+        assert_eq!(summary["algorithm"], *name);
+        assert_eq!(
+            (&summary["folds"], &summary["folds_done"]),
+            (&2.into(), &0.into())
+        );
+        assert!(summary["mean_over_folds"].is_null());
+    }
 }
 
 #[test]
@@ -445,4 +454,16 @@ fn an_algorithm_that_is_not_for_the_cases_is_skipped_unless_the_user_wants_it() 
     ]);
     exits(&again, 0);
     assert_eq!(runs(), ["segresnet", "segresnet"]);
+
+    let every = plan(&["--algorithms", "all", "--json"]);
+    exits(&every, 0);
+    let decisions: Value = serde_json::from_slice(&every.stdout).unwrap();
+    let decisions = decisions["algorithms"].as_array().unwrap();
+    let planned = |decisions: &&Value| decisions["decisions"].is_array();
+    assert_eq!(decisions.len(), algorithms::all().len());
+    assert_eq!(
+        decisions.iter().filter(planned).count(),
+        decisions.len() - 1
+    );
+    assert_eq!(runs().len(), 2 * (decisions.len() - 1));
 }

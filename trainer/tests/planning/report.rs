@@ -273,3 +273,29 @@ fn a_page_without_its_plan_still_shows_the_scores() {
     assert_eq!(left_out.len(), 1);
     assert!(left_out[0].contains("train_plan.json"), "{}", left_out[0]);
 }
+
+#[test]
+fn several_algorithms_are_compared() {
+    let dataset = dataset();
+    let (_folder, mut work) = work_dir(&dataset);
+    work.analyze(false, |_| {}).unwrap();
+    work.plan(false).unwrap();
+    train(&work, 0);
+    assert!(!page(&work, 0).html.contains("id=\"comparison\""));
+
+    // The same run under the name of another algorithm.
+    let copy = work.run_dir(&RunId::new("segresnet2d", 0));
+    std::fs::create_dir(&copy).unwrap();
+    for file in std::fs::read_dir(work.run_dir(&run(0))).unwrap() {
+        let file = file.unwrap();
+        std::fs::copy(file.path(), copy.join(file.file_name())).unwrap();
+    }
+    let Report { html, .. } = page(&work, 0);
+    check(&html);
+    let comparison = section(&html, "comparison");
+    assert!(comparison.contains("<th scope=\"row\">segresnet2d</th>"));
+    assert_eq!(comparison.matches("1 of 2").count(), 2);
+    assert!(comparison.contains("+0.0000 to +0.0000"));
+    assert!(!comparison.contains("different cases"));
+    assert_eq!(comparison.matches("<svg").count(), 2);
+}

@@ -50,6 +50,16 @@ pub enum MemberProvenance {
     },
 }
 
+impl MemberProvenance {
+    /// The fold that the member did not train on, where it is known.
+    pub fn fold(&self) -> Option<usize> {
+        match self {
+            Self::Trained { fold, .. } => Some(*fold),
+            Self::ImportedMonai { .. } => None,
+        }
+    }
+}
+
 impl Member {
     pub(super) fn validate(&self) -> Result<(), ManifestError> {
         let file = || self.file.clone();

@@ -32,6 +32,13 @@ pub enum ListError {
     /// No case in the list.
     #[error("`{}` has no case under `{list}`", path.display())]
     Empty { path: PathBuf, list: &'static str },
+    /// No case of the fold in the list.
+    #[error("`{}` has no case of fold {fold} under `{list}`", path.display())]
+    NoFold {
+        path: PathBuf,
+        list: &'static str,
+        fold: usize,
+    },
 }
 
 impl ListError {
@@ -39,6 +46,9 @@ impl ListError {
     pub fn hint(&self) -> Option<&'static str> {
         match self {
             Self::Read { .. } => None,
+            Self::NoFold { .. } => {
+                Some("the `datalist.json` of a work directory has the folds that its runs held out")
+            }
             Self::Json { .. } | Self::Rule { .. } => Some(
                 "a datalist is `{\"testing\": [{\"image\": \"images/a.nii.gz\", \"label\": \"labels/a.nii.gz\"}]}`",
             ),
@@ -58,6 +68,8 @@ pub struct ListedCase {
     pub further: BTreeMap<String, PathBuf>,
     /// The true label map.
     pub label: Option<PathBuf>,
+    /// Fold that the case is held out in.
+    pub fold: Option<usize>,
 }
 
 /// Whether a path is a datalist by its name.
@@ -108,6 +120,8 @@ fn located(value: Value, root: &Path) -> Result<ListedCase, ItemError> {
     let mut item = DatalistItem::or_image(value)?;
     let images = item.images()?.iter().map(|file| root.join(file)).collect();
     let label = item.file("label")?.map(|file| root.join(file));
+    // What is no number is no fold; training is stricter.
+    let fold = item.0.get("fold").and_then(Value::as_u64);
     // Other keys need not be files; the bundle determines which of them are images.
     let file = |(key, value): (String, Value)| {
         let value = match value {
@@ -120,6 +134,7 @@ fn located(value: Value, root: &Path) -> Result<ListedCase, ItemError> {
         images,
         further: item.0.into_iter().filter_map(file).collect(),
         label,
+        fold: fold.and_then(|fold| usize::try_from(fold).ok()),
     })
 }
 
@@ -157,6 +172,7 @@ mod tests {
             images: images.iter().map(PathBuf::from).collect(),
             further: BTreeMap::new(),
             label: None,
+            fold: None,
         };
         case.names()
     }
@@ -180,6 +196,7 @@ mod tests {
         assert_eq!(cases.len(), 2);
         assert_eq!(cases[0].images, [PathBuf::from("/data/a.nii")]);
         assert_eq!(cases[1].further["pet"], Path::new("/data/c.nii"));
+        assert_eq!((cases[0].fold, cases[1].fold), (None, Some(1)));
         assert_eq!(cases[1].label.as_deref(), Some(Path::new("/data/l.nii")));
         let error = read(&path, List::Training, None).unwrap_err();
         assert!(
