@@ -43,7 +43,7 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Segment scans: write a label map for each
-    Predict(PredictArguments),
+    Predict(Box<PredictArguments>),
     /// Run a DICOM node: receive series, segment them, and send the results on
     Serve(ServeArguments),
     /// Compare predicted label maps with true ones
