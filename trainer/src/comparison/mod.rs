@@ -4,7 +4,7 @@ mod paired;
 mod summary;
 
 pub use paired::PairedDifference;
-pub use summary::{AlgorithmSummary, Progress};
+pub use summary::{AlgorithmProgress, AlgorithmSummary};
 
 use std::collections::BTreeSet;
 
@@ -35,7 +35,7 @@ impl Comparison {
             let seconds = runs
                 .iter()
                 .map(|run| fit::trained_seconds(&work.run_dir(run)));
-            Progress {
+            AlgorithmProgress {
                 algorithm: algorithm.name.to_owned(),
                 folds: runs.len(),
                 folds_done,
@@ -46,7 +46,10 @@ impl Comparison {
         Self::new(progress, scores)
     }
 
-    pub fn new(progress: impl IntoIterator<Item = Progress>, scores: &[RunScores]) -> Self {
+    pub fn new(
+        progress: impl IntoIterator<Item = AlgorithmProgress>,
+        scores: &[RunScores],
+    ) -> Self {
         let algorithms: Vec<_> = progress
             .into_iter()
             .map(|progress| AlgorithmSummary::new(progress, scores))
@@ -109,8 +112,8 @@ mod tests {
         }
     }
 
-    fn progress(algorithm: &str) -> Progress {
-        Progress {
+    fn progress(algorithm: &str) -> AlgorithmProgress {
+        AlgorithmProgress {
             algorithm: algorithm.to_owned(),
             folds: 3,
             folds_done: 2,

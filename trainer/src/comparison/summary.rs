@@ -7,7 +7,7 @@ use crate::fit::RunScores;
 
 /// How far an algorithm was trained.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Progress {
+pub struct AlgorithmProgress {
     pub algorithm: String,
     /// Folds to train.
     pub folds: usize,
@@ -18,7 +18,7 @@ pub struct Progress {
     pub seconds: f64,
 }
 
-/// Progress and scores of an algorithm.
+/// AlgorithmProgress and scores of an algorithm.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct AlgorithmSummary {
     pub algorithm: String,
@@ -39,8 +39,8 @@ pub struct AlgorithmSummary {
 
 impl AlgorithmSummary {
     /// Summarizes those of these scores that are of the algorithm.
-    pub fn new(progress: Progress, scores: &[RunScores]) -> Self {
-        let Progress {
+    pub fn new(progress: AlgorithmProgress, scores: &[RunScores]) -> Self {
+        let AlgorithmProgress {
             algorithm,
             folds,
             folds_done,
