@@ -40,7 +40,8 @@ pub(super) struct ImportMonai {
     /// How classes are told from the network's outputs
     #[arg(long)]
     activation: Option<ActivationFlag>,
-    /// Version of MONAI that SwinUNETRs were trained with: weights do not tell it, and compute something else in the other
+    /// Version of MONAI that SwinUNETR was trained with: the same weights give other results in the other version, and
+    /// no checkpoint states it
     #[arg(long, value_name = "VERSION")]
     patch_merging: Option<PatchMergingFlag>,
     /// Architecture of DiNTS networks that a search found (JSON) [default: that of Auto3DSeg]
