@@ -114,10 +114,7 @@ impl OptimizedModel {
                 (network, attentions) = (rewritten, count);
             }
         }
-        // Of a processor's own transposed convolutions there is none, and GPUs need none.
-        let [without, with] =
-            [false, true].map(|columns| network.activation_bytes(batch.get(), element, columns));
-        let (without, with) = (without?, with?);
+        let counted = network.clone();
         // Before the precision, so that scales stay 32-bit floats.
         if device.is_gpu()
             && matches!(kernels, Kernels::Gpu)
@@ -146,8 +143,9 @@ impl OptimizedModel {
                 bytes,
             });
         }
+        // Of a processor's own transposed convolutions there is none, and GPUs need none.
         let columns = !device.is_gpu() && network.has_operator("ConvTranspose");
-        model.activation_bytes = if columns { with } else { without };
+        model.activation_bytes = counted.activation_bytes(batch.get(), element, columns)?;
         if half {
             network = network.half(Interface::Single)?;
         }

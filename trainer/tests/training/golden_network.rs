@@ -237,7 +237,12 @@ pub fn parameters(network: &Network<B>) -> HashMap<String, (ParamId, Vec<f32>)> 
     tensors.collect()
 }
 
-/// The gradient of a parameter of this rank.
-pub fn gradient<const D: usize>(gradients: &GradientsParams, id: ParamId) -> Vec<f32> {
-    values(gradients.get::<Flex, D>(id).unwrap())
+/// The gradient of a parameter of this rank in the state dict, where convolutions of planes have 4 axes; `None` where it
+/// has none.
+pub fn gradient(gradients: &GradientsParams, id: ParamId, rank: usize) -> Option<Vec<f32>> {
+    match rank {
+        1 => gradients.get::<Flex, 1>(id).map(values),
+        2 => gradients.get::<Flex, 2>(id).map(values),
+        _ => gradients.get::<Flex, 5>(id).map(values),
+    }
 }

@@ -24,54 +24,67 @@ pub fn squared_norm(tensors: &[FlexTensor]) -> FlexTensor {
     dense::tensor(vec![partial.iter().sum::<f64>() as f32], [1])
 }
 
-pub fn adamw(
-    parameters: Vec<Moments<Flex>>,
-    step: AdamWStep,
+/// Updates parameters with their states, `[weights, states ..]`, by their gradients, chunk by chunk; nothing changes where
+/// the guard is not finite. `of_chunk` also gets the guard.
+pub fn update<const N: usize>(
+    parameters: impl Iterator<Item = ([FlexTensor; N], FlexTensor)>,
     guard: Option<FlexTensor>,
-) -> Vec<[FlexTensor; 3]> {
+    of_chunk: impl Fn([&mut [f32]; N], &[f32], Option<f32>) + Sync,
+) -> Vec<[FlexTensor; N]> {
     let squares = guard.and_then(|guard| {
         let guard = guard.to_contiguous();
         guard.storage::<f32>().first().copied()
     });
-    let proceed = squares.is_none_or(f32::is_finite);
-    let factor = step.factor(squares);
-    let (mut updated, gradients): (Vec<[FlexTensor; 3]>, Vec<FlexTensor>) = parameters
-        .into_iter()
-        .map(|parameter| {
-            let kept = [parameter.weights, parameter.first, parameter.second];
-            (kept, parameter.gradient)
-        })
-        .unzip();
-    if !proceed {
+    let (mut updated, gradients): (Vec<_>, Vec<_>) = parameters.unzip();
+    if !squares.is_none_or(f32::is_finite) {
         return updated;
     }
     for tensor in updated.as_flattened_mut() {
         *tensor = tensor.to_contiguous();
     }
     let gradients: Vec<FlexTensor> = gradients.iter().map(FlexTensor::to_contiguous).collect();
-    let chunks: Vec<Update> = updated
+    let chunks: Vec<_> = updated
         .iter_mut()
         .zip(&gradients)
         .flat_map(|(tensors, gradient)| {
-            let [weights, first, second] = tensors
+            let mut own = tensors
                 .each_mut()
                 .map(|tensor| tensor.storage_mut::<f32>().chunks_mut(CHUNK));
-            let moments = first.zip(second);
-            let values = weights.zip(gradient.storage::<f32>().chunks(CHUNK));
-            values
-                .zip(moments)
-                .map(|((weights, gradient), (first, second))| Update {
-                    weights,
-                    gradient,
-                    first,
-                    second,
-                    step,
-                    factor,
-                })
+            let gradients = gradient.storage::<f32>().chunks(CHUNK);
+            gradients.map(move |gradient| {
+                let own = own.each_mut().map(|chunks| chunks.next());
+                (own.map(Option::unwrap_or_default), gradient)
+            })
         })
         .collect();
-    chunks.into_par_iter().for_each(vectorized);
+    let chunks = chunks.into_par_iter();
+    chunks.for_each(|(own, gradient)| of_chunk(own, gradient, squares));
     updated
+}
+
+pub fn adamw(
+    parameters: Vec<Moments<Flex>>,
+    step: AdamWStep,
+    guard: Option<FlexTensor>,
+) -> Vec<[FlexTensor; 3]> {
+    let parameters = parameters.into_iter().map(|parameter| {
+        let kept = [parameter.weights, parameter.first, parameter.second];
+        (kept, parameter.gradient)
+    });
+    update(
+        parameters,
+        guard,
+        |[weights, first, second], gradient, squares| {
+            vectorized(Update {
+                weights,
+                gradient,
+                first,
+                second,
+                step,
+                factor: step.factor(squares),
+            })
+        },
+    )
 }
 
 struct Squares<'a> {

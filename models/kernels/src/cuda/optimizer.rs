@@ -122,42 +122,81 @@ struct Step {
     max_norm: f32,
 }
 
+/// Whether the tensors of all parameters, each of one size, and the guard are ones that the kernels know, on one device.
+fn are_known<'a, const N: usize>(
+    mut parameters: impl Iterator<Item = [&'a CudaTensor; N]>,
+    guard: Option<&CudaTensor>,
+    one: &CudaTensor,
+) -> bool {
+    let known = |tensor: &CudaTensor| is_single(tensor) && tensor.device == one.device;
+    let elements = |tensor: &CudaTensor| tensor.meta.shape().num_elements();
+    parameters.all(|tensors| {
+        let mut tensors = tensors.into_iter();
+        let count = tensors.clone().next().map(elements);
+        tensors.all(|tensor| known(tensor) && Some(elements(tensor)) == count)
+    }) && guard.is_none_or(known)
+}
+
+/// Updates known parameters with their states, `[weights, states ..]`, by their gradients.
+///
+/// The kernel gets weights, gradient and states of each tensor, in this order, then the step's `factors` and the guard.
+fn update<const N: usize, F: Copy + Send + 'static>(
+    kernel: &'static str,
+    parameters: impl Iterator<Item = ([CudaTensor; N], CudaTensor)>,
+    factors: F,
+    guard: Option<CudaTensor>,
+    mut operation: Operation,
+) -> Vec<[CudaTensor; N]> {
+    let guard = guard.map(|guard| operation.dense(guard));
+    let mut buffers = Vec::new();
+    let mut updated = Vec::new();
+    for (kept, gradient) in parameters {
+        let count = gradient.meta.shape().num_elements();
+        let gradient = operation.dense(gradient);
+        let kept = kept.map(|tensor| operation.writable(tensor));
+        buffers.push((gradient, kept.each_ref().map(|&(_, buffer)| buffer), count));
+        updated.push(kept.map(|(tensor, _)| tensor));
+    }
+    operation.submit(move |gpu, at| {
+        let listed: Vec<_> = buffers
+            .iter()
+            .map(|&(gradient, kept, count)| {
+                let mut own = [0; 4];
+                let [weights, states @ ..] = &kept[..] else {
+                    return (own, 0);
+                };
+                let ordered = [weights, &gradient].into_iter().chain(states);
+                for (own, &buffer) in own.iter_mut().zip(ordered) {
+                    *own = at.of(buffer);
+                }
+                (own, count)
+            })
+            .collect();
+        let guard = guard.map_or(0, |guard| at.of(guard));
+        for (tensors, blocks) in &Tensors::launches(&listed) {
+            let mut arguments = [argument(tensors), argument(&factors), argument(&guard)];
+            // SAFETY: dense buffers of the counts listed, each written by this operation alone; the factors are laid out as
+            // the kernel's.
+            unsafe { gpu.launch(kernel, [*blocks, 1, 1], THREADS, 0, &mut arguments)? };
+        }
+        Ok(())
+    });
+    updated
+}
+
 pub fn adamw(
     parameters: Vec<Moments<Cuda>>,
     step: AdamWStep,
     guard: Option<CudaTensor>,
 ) -> Vec<[CudaTensor; 3]> {
-    let Some(one) = parameters.first() else {
+    let Some(one) = parameters.first().map(|one| &one.weights) else {
         return Vec::new();
     };
-    let device = one.weights.device.clone();
-    let known = |tensor: &CudaTensor| is_single(tensor) && tensor.device == device;
-    let are_known = parameters.iter().all(|parameter| {
-        let count = parameter.weights.meta.shape().num_elements();
-        [
-            &parameter.weights,
-            &parameter.gradient,
-            &parameter.first,
-            &parameter.second,
-        ]
-        .into_iter()
-        .all(|tensor| known(tensor) && tensor.meta.shape().num_elements() == count)
-    });
-    if !are_known || !guard.as_ref().is_none_or(known) {
+    let tensors = parameters
+        .iter()
+        .map(|own| [&own.weights, &own.gradient, &own.first, &own.second]);
+    if !are_known(tensors, guard.as_ref(), one) {
         return reference::adamw::<Cuda>(parameters, step, guard);
-    }
-    let mut operation = Operation::beside(&one.weights);
-    let guard = guard.map(|guard| operation.dense(guard));
-    let mut buffers = Vec::with_capacity(parameters.len());
-    let mut updated = Vec::with_capacity(parameters.len());
-    for parameter in parameters {
-        let count = parameter.weights.meta.shape().num_elements();
-        let gradient = operation.dense(parameter.gradient);
-        let (weights, w) = operation.writable(parameter.weights);
-        let (first, m) = operation.writable(parameter.first);
-        let (second, v) = operation.writable(parameter.second);
-        buffers.push(([w, gradient, m, v], count));
-        updated.push([weights, first, second]);
     }
     let factors = Step {
         kept: 1.0 - step.rate * step.decay,
@@ -168,20 +207,12 @@ pub fn adamw(
         gradient_factor: step.gradient_factor,
         max_norm: step.max_norm.unwrap_or(f32::INFINITY),
     };
-    operation.submit(move |gpu, at| {
-        let listed: Vec<_> = buffers
-            .iter()
-            .map(|&(own, count)| (own.map(|buffer| at.of(buffer)), count))
-            .collect();
-        let guard = guard.map_or(0, |guard| at.of(guard));
-        for (tensors, blocks) in &Tensors::launches(&listed) {
-            let mut arguments = [argument(tensors), argument(&factors), argument(&guard)];
-            // SAFETY: dense buffers of the counts listed, each written by this operation alone.
-            unsafe { gpu.launch("adamw", [*blocks, 1, 1], THREADS, 0, &mut arguments)? };
-        }
-        Ok(())
+    let operation = Operation::beside(one);
+    let parameters = parameters.into_iter().map(|own| {
+        let kept = [own.weights, own.first, own.second];
+        (kept, own.gradient)
     });
-    updated
+    update("adamw", parameters, factors, guard, operation)
 }
 
 /// A step's factors; laid out as in optimizer.cu.
@@ -201,31 +232,14 @@ pub fn sgd(
     step: SgdStep,
     guard: Option<CudaTensor>,
 ) -> Vec<[CudaTensor; 2]> {
-    let Some(one) = parameters.first() else {
+    let Some(one) = parameters.first().map(|one| &one.weights) else {
         return Vec::new();
     };
-    let device = one.weights.device.clone();
-    let known = |tensor: &CudaTensor| is_single(tensor) && tensor.device == device;
-    let are_known = parameters.iter().all(|parameter| {
-        let count = parameter.weights.meta.shape().num_elements();
-        [&parameter.weights, &parameter.gradient, &parameter.velocity]
-            .into_iter()
-            .all(|tensor| known(tensor) && tensor.meta.shape().num_elements() == count)
-    });
-    if !are_known || !guard.as_ref().is_none_or(known) {
+    let tensors = parameters
+        .iter()
+        .map(|own| [&own.weights, &own.gradient, &own.velocity]);
+    if !are_known(tensors, guard.as_ref(), one) {
         return reference::sgd::<Cuda>(parameters, step, guard);
-    }
-    let mut operation = Operation::beside(&one.weights);
-    let guard = guard.map(|guard| operation.dense(guard));
-    let mut buffers = Vec::with_capacity(parameters.len());
-    let mut updated = Vec::with_capacity(parameters.len());
-    for parameter in parameters {
-        let count = parameter.weights.meta.shape().num_elements();
-        let gradient = operation.dense(parameter.gradient);
-        let (weights, w) = operation.writable(parameter.weights);
-        let (velocity, v) = operation.writable(parameter.velocity);
-        buffers.push(([w, gradient, v], count));
-        updated.push([weights, velocity]);
     }
     let factors = Descent {
         rate: step.rate,
@@ -234,21 +248,9 @@ pub fn sgd(
         gradient_factor: step.gradient_factor,
         max_norm: step.max_norm.unwrap_or(f32::INFINITY),
     };
-    operation.submit(move |gpu, at| {
-        let listed: Vec<_> = buffers
-            .iter()
-            .map(|&(own, count)| {
-                let [w, g, v] = own.map(|buffer| at.of(buffer));
-                ([w, g, v, 0], count)
-            })
-            .collect();
-        let guard = guard.map_or(0, |guard| at.of(guard));
-        for (tensors, blocks) in &Tensors::launches(&listed) {
-            let mut arguments = [argument(tensors), argument(&factors), argument(&guard)];
-            // SAFETY: dense buffers of the counts listed, each written by this operation alone.
-            unsafe { gpu.launch("sgd", [*blocks, 1, 1], THREADS, 0, &mut arguments)? };
-        }
-        Ok(())
-    });
-    updated
+    let operation = Operation::beside(one);
+    let parameters = parameters
+        .into_iter()
+        .map(|own| ([own.weights, own.velocity], own.gradient));
+    update("sgd", parameters, factors, guard, operation)
 }
