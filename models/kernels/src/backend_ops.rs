@@ -9,9 +9,7 @@ use crate::geometry::ConvGeometry;
 use crate::nonlinearity::Nonlinearity;
 use crate::optimizer::{AdamWStep, Moments, SgdStep, Velocity};
 use crate::reference;
-use crate::results::{
-    Attended, AttentionGradients, LayerNormGradients, NormGradients, Normalized, Scalars, VoxelLoss,
-};
+use crate::results::{Attended, AttentionGradients, NormGradients, Normalized, Scalars, VoxelLoss};
 use crate::row_gather::RowGather;
 
 /// The operations of training on a backend without autodiff, with their gradients.
@@ -261,7 +259,7 @@ pub trait BackendOps: Backend {
         weight: Option<FloatTensor<Self>>,
         gradient: FloatTensor<Self>,
         epsilon: f32,
-    ) -> LayerNormGradients<Self> {
+    ) -> NormGradients<Self> {
         reference::layer_norm_gradient::<Self>(x, weight, gradient, epsilon)
     }
 

@@ -42,8 +42,7 @@ pub use optimizer::{AdamWStep, Moments, SgdStep, Velocity};
 pub use reduction::Reduction;
 pub use reference::downsample;
 pub use results::{
-    Attended, AttentionGradients, BatchNormalized, LayerNormGradients, NormGradients, Normalized,
-    Scalars, VoxelLoss,
+    Attended, AttentionGradients, BatchNormalized, NormGradients, Normalized, Scalars, VoxelLoss,
 };
 pub use row_gather::RowGather;
 pub use transformer::{gather_rows, gelu, layer_norm, window_attention};

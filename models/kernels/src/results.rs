@@ -24,10 +24,10 @@ pub struct BatchNormalized<B: Backend> {
     pub running: [FloatTensor<B>; 2],
 }
 
-/// Gradients of an instance or batch normalization.
+/// Gradients of a normalization.
 #[derive(Debug, Clone)]
 pub struct NormGradients<B: Backend> {
-    /// With respect to the input, `[N, X, Y, Z, C]`.
+    /// With respect to the input, of its shape.
     pub input: FloatTensor<B>,
     /// With respect to scale and shift, `[C]` each, where the normalization has them.
     pub affine: Option<[FloatTensor<B>; 2]>,
@@ -49,15 +49,6 @@ pub struct AttentionGradients<B: Backend> {
     pub qkv: FloatTensor<B>,
     /// With respect to the bias: sums over all windows, `[heads, n, n]`, `f32`.
     pub bias: FloatTensor<B>,
-}
-
-/// Gradients of a layer normalization.
-#[derive(Debug, Clone)]
-pub struct LayerNormGradients<B: Backend> {
-    /// With respect to the input, of its shape.
-    pub input: FloatTensor<B>,
-    /// With respect to weight and bias, `[C]` each, `f32`; only where it has them.
-    pub affine: Option<[FloatTensor<B>; 2]>,
 }
 
 /// A Dice loss with a loss by voxel, with what its gradient needs.

@@ -69,6 +69,30 @@ impl<'a> Shapes<'a> {
             })
     }
 
+    /// Checks that there is every one of these tensors, with its shape.
+    ///
+    /// **Errors**: the first that is missing or has another shape.
+    pub fn check_all(
+        &self,
+        tensors: Vec<(String, Vec<usize>)>,
+        family: &'static str,
+    ) -> Result<(), ArchitectureError> {
+        for (tensor, expected) in tensors {
+            match self.get(&tensor) {
+                None => return Err(ArchitectureError::Missing { tensor, family }),
+                Some(found) if found != expected => {
+                    return Err(ArchitectureError::Shape {
+                        found: found.to_vec(),
+                        tensor,
+                        expected,
+                    });
+                }
+                Some(_) => {}
+            }
+        }
+        Ok(())
+    }
+
     /// Number of different indices that follow a prefix: 0, 1, … without a gap.
     pub fn members(&self, prefix: &str) -> usize {
         let indices: BTreeSet<usize> = self

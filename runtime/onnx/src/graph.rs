@@ -131,6 +131,11 @@ impl NodeProto {
             .unwrap_or_default()
     }
 
+    /// Whether it is this operator of the standard.
+    pub(crate) fn is(&self, operator: &str) -> bool {
+        self.op_type.as_deref() == Some(operator) && is_default_domain(self.domain.as_deref())
+    }
+
     /// Whether it is this operator of this domain.
     pub(crate) fn is_custom(&self, domain: &str, operator: &str) -> bool {
         self.domain.as_deref() == Some(domain) && self.op_type.as_deref() == Some(operator)

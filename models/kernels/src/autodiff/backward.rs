@@ -129,7 +129,7 @@ impl<B: BackendOps> Backward<B, 3> for BatchNormBackward {
 }
 
 /// Adds the gradients of input, scale and shift to those parents that are tracked.
-fn register_norm<B: BackendOps>(
+pub fn register_norm<B: BackendOps>(
     gradients: &mut Gradients,
     [to_x, to_weight, to_bias]: [Option<NodeId>; 3],
     computed: NormGradients<B>,

@@ -7,6 +7,7 @@ use burn::backend::autodiff::grads::Gradients;
 use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
 use burn::tensor::ops::{FloatTensor, IntTensor};
 
+use super::backward::register_norm;
 use super::registration::register;
 use crate::backend_ops::BackendOps;
 use crate::results::Attended;
@@ -74,13 +75,9 @@ impl<B: BackendOps> Backward<B, 3> for LayerNorm {
     fn backward(self, ops: Ops<Self::State, 3>, gradients: &mut Gradients, _: &mut Checkpointer) {
         let (x, weight, epsilon) = ops.state;
         let gradient = gradients.consume::<B>(&ops.node);
-        let [to_x, to_weight, to_bias] = ops.parents.map(|parent| parent.map(|node| node.id));
+        let parents = ops.parents.map(|parent| parent.map(|node| node.id));
         let computed = B::layer_norm_gradient(x, Some(weight), gradient, epsilon);
-        register::<B>(gradients, to_x, || computed.input);
-        if let Some([weight, bias]) = computed.affine {
-            register::<B>(gradients, to_weight, || weight);
-            register::<B>(gradients, to_bias, || bias);
-        }
+        register_norm(gradients, parents, computed);
     }
 }
 

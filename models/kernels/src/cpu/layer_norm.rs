@@ -9,7 +9,7 @@ use super::dense;
 use super::dispatch::vectorized;
 use super::exponential::exponential;
 use super::lanes::{LANES, Lanes, Vectorized};
-use crate::results::LayerNormGradients;
+use crate::results::NormGradients;
 
 /// Values per chunk, about: few enough to stay in the first-level cache, and independent of the number of threads.
 const CHUNK: usize = 4096;
@@ -52,7 +52,7 @@ pub fn layer_norm_gradient(
     weight: Option<FlexTensor>,
     gradient: FlexTensor,
     epsilon: f32,
-) -> LayerNormGradients<Flex> {
+) -> NormGradients<Flex> {
     let (channels, chunk) = division(&x);
     let [x, gradient] = [x, gradient].map(|tensor| tensor.to_contiguous());
     let weight = weight.map(|weight| weight.to_contiguous());
@@ -87,7 +87,7 @@ pub fn layer_norm_gradient(
         let (along, total) = sums.split_at(channels);
         [part(along), part(total)]
     });
-    LayerNormGradients {
+    NormGradients {
         input: dense::like(input, &x),
         affine,
     }

@@ -40,9 +40,7 @@ use crate::geometry::ConvGeometry;
 use crate::nonlinearity::Nonlinearity;
 use crate::optimizer::{AdamWStep, Moments, SgdStep, Velocity};
 use crate::reference;
-use crate::results::{
-    Attended, AttentionGradients, LayerNormGradients, NormGradients, Normalized, VoxelLoss,
-};
+use crate::results::{Attended, AttentionGradients, NormGradients, Normalized, VoxelLoss};
 use crate::row_gather::RowGather;
 use crate::without_gradients::without_gradients;
 use focal::Focal;
@@ -257,7 +255,7 @@ impl BackendOps for Flex {
         weight: Option<FlexTensor>,
         gradient: FlexTensor,
         epsilon: f32,
-    ) -> LayerNormGradients<Self> {
+    ) -> NormGradients<Self> {
         let tensors = weight.iter().chain([&x, &gradient]);
         let compute = match dense::single(tensors) && !dense::empty(&x) {
             true => layer_norm::layer_norm_gradient,

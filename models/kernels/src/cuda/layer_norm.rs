@@ -11,7 +11,7 @@ use super::precision::ActivationType;
 use super::program::Program;
 use super::tiling::is_parameter;
 use crate::reference;
-use crate::results::LayerNormGradients;
+use crate::results::NormGradients;
 
 /// Threads of a block, as in rows.cu.
 const THREADS: usize = 256;
@@ -125,7 +125,7 @@ pub fn layer_norm_gradient(
     weight: Option<CudaTensor>,
     gradient: CudaTensor,
     epsilon: f32,
-) -> LayerNormGradients<Cuda> {
+) -> NormGradients<Cuda> {
     let known = Problem::new(&x, epsilon).filter(|problem| {
         ActivationType::of_values(&gradient) == Some(problem.precision)
             && gradient.meta.shape() == x.meta.shape()
@@ -226,7 +226,7 @@ pub fn layer_norm_gradient(
             )
         }
     });
-    LayerNormGradients { input, affine }
+    NormGradients { input, affine }
 }
 
 pub fn gelu(x: CudaTensor) -> CudaTensor {

@@ -1,13 +1,10 @@
 //! Leaky ReLU of a tensor or of a sum, and its gradient.
 #![allow(unsafe_code, reason = "launches kernels")]
 
-use burn::tensor::DType;
-
 use super::argument::argument;
 use super::backend::{Cuda, CudaTensor};
 use super::error::CudaError;
 use super::gpu::Gpu;
-use super::limits::MOST_VALUES;
 use super::operation::Operation;
 use super::precision::ActivationType;
 use crate::reference;
@@ -20,17 +17,13 @@ const BLOCKS: usize = 16;
 
 /// The type of tensors of one shape that kernels can take.
 fn precision(one: &CudaTensor, other: Option<&CudaTensor>) -> Option<ActivationType> {
-    let shape = one.meta.shape();
-    let fits = shape.num_dims() <= 5
-        && (1..MOST_VALUES).contains(&shape.num_elements())
-        && other.is_none_or(|other| {
-            other.meta.shape() == shape && other.dtype == one.dtype && other.device == one.device
-        });
-    match one.dtype {
-        DType::F16 if fits => Some(ActivationType::Half),
-        DType::F32 if fits => Some(ActivationType::Single),
-        _ => None,
-    }
+    ActivationType::of_values(one).filter(|_| {
+        other.is_none_or(|other| {
+            other.meta.shape() == one.meta.shape()
+                && other.dtype == one.dtype
+                && other.device == one.device
+        })
+    })
 }
 
 /// Launches one of the kernels of leaky_relu.cu.

@@ -39,9 +39,7 @@ use crate::batch_norm::BatchNormSettings;
 use crate::geometry::ConvGeometry;
 use crate::nonlinearity::Nonlinearity;
 use crate::optimizer::{AdamWStep, Moments, SgdStep, Velocity};
-use crate::results::{
-    Attended, AttentionGradients, LayerNormGradients, NormGradients, Normalized, Scalars, VoxelLoss,
-};
+use crate::results::{Attended, AttentionGradients, NormGradients, Normalized, Scalars, VoxelLoss};
 use crate::row_gather::RowGather;
 use crate::without_gradients::without_gradients;
 use backend::CudaTensor;
@@ -186,7 +184,7 @@ impl BackendOps for Cuda {
         weight: Option<CudaTensor>,
         gradient: CudaTensor,
         epsilon: f32,
-    ) -> LayerNormGradients<Self> {
+    ) -> NormGradients<Self> {
         layer_norm::layer_norm_gradient(x, weight, gradient, epsilon)
     }
 

@@ -7,7 +7,7 @@ use burn::tensor::ops::FloatTensor;
 use burn::tensor::{DType, Shape, Tensor, TensorMetadata};
 
 use super::tensors::{primitive, same_type, single, tensor};
-use crate::results::LayerNormGradients;
+use crate::results::NormGradients;
 
 pub fn layer_norm<B: Backend>(
     x: FloatTensor<B>,
@@ -29,7 +29,7 @@ pub fn layer_norm_gradient<B: Backend>(
     weight: Option<FloatTensor<B>>,
     gradient: FloatTensor<B>,
     epsilon: f32,
-) -> LayerNormGradients<B> {
+) -> NormGradients<B> {
     let (shape, dtype) = (x.shape(), x.dtype());
     let (normalized, inverse) = normalized::<B>(x, epsilon);
     let gradient = rows::<B>(gradient);
@@ -45,7 +45,7 @@ pub fn layer_norm_gradient<B: Backend>(
     let mean = gradient.clone().mean_dim(1);
     let along = (gradient.clone() * normalized.clone()).mean_dim(1);
     let input = (gradient - mean - normalized * along) * inverse;
-    LayerNormGradients {
+    NormGradients {
         input: shaped(input, shape, dtype),
         affine,
     }

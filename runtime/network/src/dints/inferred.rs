@@ -137,21 +137,5 @@ fn check_all(config: &DintsConfig, shapes: &Shapes<'_>) -> Result<(), Architectu
             max: MAX_CHANNELS,
         });
     }
-    for (tensor, expected) in config.tensors() {
-        match shapes.get(&tensor) {
-            None => {
-                let family = DintsConfig::NAME;
-                return Err(ArchitectureError::Missing { tensor, family });
-            }
-            Some(found) if found != expected => {
-                return Err(ArchitectureError::Shape {
-                    tensor,
-                    found: found.to_vec(),
-                    expected,
-                });
-            }
-            Some(_) => {}
-        }
-    }
-    Ok(())
+    shapes.check_all(config.tensors(), DintsConfig::NAME)
 }

@@ -29,22 +29,7 @@ impl SwinUnetrConfig {
                 family: Self::NAME,
             });
         }
-        for (tensor, expected) in config.tensors() {
-            let Some(found) = shapes.get(&tensor) else {
-                return Err(ArchitectureError::Missing {
-                    tensor,
-                    family: Self::NAME,
-                });
-            };
-            if found != expected {
-                let found = found.to_vec();
-                return Err(ArchitectureError::Shape {
-                    tensor,
-                    found,
-                    expected,
-                });
-            }
-        }
+        shapes.check_all(config.tensors(), Self::NAME)?;
         Ok(config)
     }
 

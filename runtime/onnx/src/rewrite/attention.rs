@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use crate::attention::AttentionSizes;
-use crate::domain::{ATTENTION, DOMAIN, is_default_domain};
+use crate::domain::{ATTENTION, DOMAIN};
 use crate::inference::shapes;
 use crate::model::OnnxModel;
 use crate::ops;
@@ -33,13 +33,13 @@ impl OnnxModel {
         let (mut network, count) = self.rewritten(|graph| {
             graph.no_replaceable_weights()?;
             graph.no_subgraphs()?;
-            if !graph.node.iter().any(|node| is(node, "Softmax")) {
+            if !graph.node.iter().any(|node| node.is("Softmax")) {
                 return Ok(0);
             }
             let shapes = shapes(graph, 1)?;
             let found: Vec<FoundAttention> = {
                 let search = Search::new(graph, &shapes);
-                let softmaxes = (0..graph.node.len()).filter(|&at| is(&graph.node[at], "Softmax"));
+                let softmaxes = (0..graph.node.len()).filter(|&at| graph.node[at].is("Softmax"));
                 let mut groups = 0;
                 let found = softmaxes.filter_map(|at| search.attention(at));
                 let few = |found: &FoundAttention| {
@@ -60,10 +60,6 @@ impl OnnxModel {
         }
         Ok((network, count))
     }
-}
-
-fn is(node: &NodeProto, operator: &str) -> bool {
-    node.op_type.as_deref() == Some(operator) && is_default_domain(node.domain.as_deref())
 }
 
 /// A pattern of nodes that is an attention.
@@ -150,7 +146,7 @@ impl<'a> Search<'a> {
         let [left, values] = &last.input[..] else {
             return None;
         };
-        (is(last, "MatMul") && left == weights).then_some(())?;
+        (last.is("MatMul") && left == weights).then_some(())?;
 
         let mut nodes = vec![product, softmax];
         let (mut bias, mut mask) = (None, None);
@@ -160,14 +156,14 @@ impl<'a> Search<'a> {
             let node = &self.graph.node[at];
             nodes.push(at);
             match &node.input[..] {
-                [a, b] if is(node, "MatMul") => break [a, b],
-                [a, _] if is(node, "Reshape") => {
+                [a, b] if node.is("MatMul") => break [a, b],
+                [a, _] if node.is("Reshape") => {
                     let (from, to) = (self.shape(a)?, self.shape(value)?);
                     // Matrices and cases stay as they are.
                     (matrix(from)? == matrix(to)? && from[0] == to[0]).then_some(())?;
                     value = a;
                 }
-                [a, b] if is(node, "Add") => {
+                [a, b] if node.is("Add") => {
                     let (summand, rest) = match self.summand(b, value) {
                         Some(summand) => (summand, a),
                         None => (self.summand(a, value)?, b),
@@ -261,7 +257,7 @@ impl<'a> Search<'a> {
         let [left, right] = &node.input[..] else {
             return None;
         };
-        (is(node, "MatMul") && self.is_floats(left) && self.is_floats(right)).then_some(())?;
+        (node.is("MatMul") && self.is_floats(left) && self.is_floats(right)).then_some(())?;
         let [a, b, product] = [self.shape(left)?, self.shape(right)?, self.shape(value)?];
         (a[..a.len() - 2] == b[..b.len() - 2] && matrix(product)? == matrix(scores)?)
             .then_some(())?;

@@ -2,7 +2,6 @@
 
 use std::collections::HashSet;
 
-use crate::domain::is_default_domain;
 use crate::inference::shapes;
 use crate::model::OnnxModel;
 use crate::ops;
@@ -100,9 +99,7 @@ fn scale(graph: &mut GraphProto) -> Result<(), RewriteError> {
 /// What a node does to each channel; none of a node that is no batch normalization, or has parameters that are not
 /// constant.
 fn affine(graph: &GraphProto, node: &NodeProto) -> Result<Option<Affine>, RewriteError> {
-    let is_norm =
-        node.op_type.as_deref() == Some(OPERATOR) && is_default_domain(node.domain.as_deref());
-    let Some(operator) = ops::find(OPERATOR).filter(|_| is_norm) else {
+    let Some(operator) = ops::find(OPERATOR).filter(|operator| node.is(operator.name)) else {
         return Ok(None);
     };
     let ([_, parameters @ ..], [_]) = (&node.input[..], &node.output[..]) else {

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::mem;
 
-use crate::domain::{DOMAIN, NORM_LEAKY_RELU, is_default_domain};
+use crate::domain::{DOMAIN, NORM_LEAKY_RELU};
 use crate::graph::UniqueNames;
 use crate::inference::shapes;
 use crate::model::OnnxModel;
@@ -72,11 +72,7 @@ fn fuse(graph: &mut GraphProto) -> Result<usize, RewriteError> {
 }
 
 fn is_norm(node: &NodeProto) -> bool {
-    is(node, "InstanceNormalization")
-}
-
-fn is(node: &NodeProto, operator: &str) -> bool {
-    node.op_type.as_deref() == Some(operator) && is_default_domain(node.domain.as_deref())
+    node.is("InstanceNormalization")
 }
 
 /// Nodes that define and use a value.
@@ -145,10 +141,10 @@ fn slope(node: &NodeProto) -> Option<f32> {
     let ([_], [_]) = (&node.input[..], &node.output[..]) else {
         return None;
     };
-    if is(node, "Relu") {
+    if node.is("Relu") {
         return Some(0.);
     }
-    let operator = ops::find("LeakyRelu").filter(|operator| is(node, operator.name))?;
+    let operator = ops::find("LeakyRelu").filter(|operator| node.is(operator.name))?;
     operator.check("", node).ok()?;
     operator.node("", node, &[]).float("alpha")
 }

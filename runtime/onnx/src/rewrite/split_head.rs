@@ -1,6 +1,5 @@
 //! Splitting off the last convolution.
 
-use crate::domain::is_default_domain;
 use crate::error::CheckError;
 use crate::graph::only;
 use crate::model::OnnxModel;
@@ -81,9 +80,7 @@ fn last_convolution(graph: &GraphProto, output: &str) -> Result<(usize, String),
         });
     };
     let node = &graph.node[last];
-    let is_conv =
-        node.op_type.as_deref() == Some("Conv") && is_default_domain(node.domain.as_deref());
-    if !is_conv || node.output.len() != 1 {
+    if !node.is("Conv") || node.output.len() != 1 {
         return Err(no_head(HeadProblem::Operator {
             found: node.operator(),
         }));
