@@ -259,7 +259,9 @@ impl<B: Backend> NetworkOps<B> for Recorder {
     }
 
     fn gather(&mut self, x: Recorded, axis: usize, indices: &Indices) -> Recorded {
-        let shape = x.shape.gathered(axis, indices.values());
+        let shape = x
+            .shape
+            .gathered(axis, indices.values().len(), indices.largest());
         let name = format!("{}.gather", x.name);
         let graph = &mut self.graph;
         let indices = self.initializers.indices(graph, &name, indices);

@@ -209,6 +209,14 @@ impl<B: BackendOps, C: CheckpointStrategy> DifferentiableOps for Autodiff<B, C> 
         }
     }
 
+    fn layer_linear(
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        bias: Option<FloatTensor<Self>>,
+    ) -> FloatTensor<Self> {
+        transformer::linear::<B, C>(x, weight, bias)
+    }
+
     fn layer_window_attention(
         qkv: FloatTensor<Self>,
         bias: FloatTensor<Self>,

@@ -217,6 +217,37 @@ pub trait BackendOps: Backend {
         reference::dice_focal_gradient::<Self>(logits, classes, sums, gradient)
     }
 
+    /// Linear map of rows.
+    ///
+    /// **Shapes**: `x` `[rows, C]`, `weight` `[K, C]`, `bias` `[K]` → `[rows, K]`.
+    fn linear(
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        bias: Option<FloatTensor<Self>>,
+    ) -> FloatTensor<Self> {
+        reference::linear::<Self>(x, weight, bias)
+    }
+
+    /// Gradient of [`linear`](Self::linear) with respect to its input.
+    ///
+    /// **Shapes**: `gradient` `[rows, K]`, `weight` `[K, C]` → `[rows, C]`.
+    fn linear_input_gradient(
+        gradient: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+    ) -> FloatTensor<Self> {
+        reference::linear_input_gradient::<Self>(gradient, weight)
+    }
+
+    /// Gradient of [`linear`](Self::linear) with respect to its weights.
+    ///
+    /// **Shapes**: `x` `[rows, C]`, `gradient` `[rows, K]` → `[K, C]`, `f32`.
+    fn linear_weight_gradient(
+        x: FloatTensor<Self>,
+        gradient: FloatTensor<Self>,
+    ) -> FloatTensor<Self> {
+        reference::linear_weight_gradient::<Self>(x, gradient)
+    }
+
     /// Attention within windows.
     ///
     /// **Shapes, definition**: see [`window_attention`](crate::window_attention()).

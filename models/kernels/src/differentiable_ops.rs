@@ -62,6 +62,13 @@ pub trait DifferentiableOps: Backend {
     /// See [`dice_focal`].
     fn layer_dice_focal(logits: FloatTensor<Self>, classes: IntTensor<Self>) -> FloatTensor<Self>;
 
+    /// See [`linear`](crate::linear).
+    fn layer_linear(
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        bias: Option<FloatTensor<Self>>,
+    ) -> FloatTensor<Self>;
+
     /// See [`window_attention`](crate::window_attention).
     fn layer_window_attention(
         qkv: FloatTensor<Self>,

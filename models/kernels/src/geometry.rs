@@ -32,6 +32,11 @@ impl ConvGeometry {
                 .saturating_sub(2 * self.padding[axis])
         })
     }
+
+    /// Whether every output voxel reads a single input voxel.
+    pub fn is_pointwise(&self) -> bool {
+        self.kernel == [1; 3] && self.padding == [0; 3]
+    }
 }
 
 #[cfg(test)]

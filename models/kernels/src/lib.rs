@@ -45,5 +45,5 @@ pub use results::{
     Attended, AttentionGradients, BatchNormalized, NormGradients, Normalized, Scalars, VoxelLoss,
 };
 pub use row_gather::RowGather;
-pub use transformer::{gather_rows, gelu, layer_norm, window_attention};
+pub use transformer::{gather_rows, gelu, layer_norm, linear, window_attention};
 pub use weighted::weighted_dice_ce;

@@ -7,6 +7,18 @@ use burn::tensor::{Int, Tensor, TensorPrimitive};
 use crate::differentiable_ops::DifferentiableOps;
 use crate::row_gather::RowGather;
 
+/// `x weightᵀ + bias`.
+///
+/// **Shapes**: `x` `[rows, C]`, `weight` `[K, C]`, `bias` `[K]` → `[rows, K]`.
+pub fn linear<B: DifferentiableOps>(
+    x: Tensor<B, 2>,
+    weight: Tensor<B, 2>,
+    bias: Option<Tensor<B, 1>>,
+) -> Tensor<B, 2> {
+    let bias = bias.map(primitive);
+    tensor(B::layer_linear(primitive(x), primitive(weight), bias))
+}
+
 /// Attention within windows. No matrix of attention is stored: the gradient computes it again.
 ///
 /// **Shapes**: `qkv` `[N · W, n, 3 C]`: queries, keys and values in this order, each head after head; the windows of a

@@ -73,6 +73,14 @@ macro_rules! without_gradients {
                 <Self as $crate::BackendOps>::dice_focal(logits, classes).loss
             }
 
+            fn layer_linear(
+                x: burn::tensor::ops::FloatTensor<Self>,
+                weight: burn::tensor::ops::FloatTensor<Self>,
+                bias: Option<burn::tensor::ops::FloatTensor<Self>>,
+            ) -> burn::tensor::ops::FloatTensor<Self> {
+                <Self as $crate::BackendOps>::linear(x, weight, bias)
+            }
+
             fn layer_window_attention(
                 qkv: burn::tensor::ops::FloatTensor<Self>,
                 bias: burn::tensor::ops::FloatTensor<Self>,

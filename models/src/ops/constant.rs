@@ -20,7 +20,10 @@ pub struct Constant(Arc<Numbers<f32>>);
 
 /// Constant indices along an axis; see [`Constant`].
 #[derive(Clone)]
-pub struct Indices(Arc<Numbers<usize>>);
+pub struct Indices {
+    numbers: Arc<Numbers<usize>>,
+    largest: Option<usize>,
+}
 
 struct Numbers<T> {
     name: &'static str,
@@ -79,28 +82,36 @@ impl Constant {
 impl Indices {
     /// These indices, in this order.
     pub fn new(values: Vec<usize>) -> Self {
-        Self(Arc::new(Numbers {
-            name: "indices",
-            shape: Shape::fixed([values.len()]),
-            values,
-            devices: Devices::default(),
-        }))
+        Self {
+            largest: values.iter().max().copied(),
+            numbers: Arc::new(Numbers {
+                name: "indices",
+                shape: Shape::fixed([values.len()]),
+                values,
+                devices: Devices::default(),
+            }),
+        }
     }
 
     pub fn values(&self) -> &[usize] {
-        &self.0.values
+        &self.numbers.values
+    }
+
+    /// The largest index.
+    pub fn largest(&self) -> Option<usize> {
+        self.largest
     }
 
     /// A key that clones share, unique while they exist.
     pub fn identity(&self) -> usize {
-        Arc::as_ptr(&self.0) as usize
+        Arc::as_ptr(&self.numbers) as usize
     }
 
     /// As numbers of 32 bits, which kernels read.
     pub(super) fn on<B: Backend>(&self, device: &B::Device) -> IntTensor<B> {
-        self.0.devices.find(device, || {
+        self.numbers.devices.find(device, || {
             let values: Vec<i32> = self.values().iter().map(|&index| index as i32).collect();
-            let data = TensorData::new(values, self.0.shape.sizes().to_vec());
+            let data = TensorData::new(values, self.numbers.shape.sizes().to_vec());
             B::int_from_data(data, device)
         })
     }
@@ -112,7 +123,7 @@ impl Indices {
         device: &B::Device,
     ) -> RowGather<IntTensor<B>> {
         let place = (device.clone(), rows);
-        self.0
+        self.numbers
             .devices
             .find(&place, || RowGather::new::<B>(self.values(), rows, device))
     }
@@ -132,7 +143,7 @@ impl fmt::Debug for Constant {
 
 impl fmt::Debug for Indices {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
+        self.numbers.fmt(f)
     }
 }
 

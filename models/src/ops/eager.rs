@@ -161,18 +161,15 @@ impl<B: DifferentiableOps> NetworkOps<B> for Eager<B> {
     fn linear(&mut self, layer: &Linear<B>, x: EagerValue<B>) -> EagerValue<B> {
         let shape = x.shape.mapped(layer.channels());
         let x = x.last_in_place();
-        let dtype = x.tensor.dtype();
-        let weight = same_type::<B>(primitive(layer.weight.val()), dtype);
-        let bias = layer.bias.as_ref();
-        let bias = bias.map(|bias| same_type::<B>(primitive(bias.val()), dtype));
         // One matrix product rather than one per leading index.
         let mut sizes: Vec<usize> = x.tensor.shape().to_vec();
         let inputs = sizes.pop().unwrap_or_default();
         let rows: usize = sizes.iter().product();
         let flat = B::float_reshape(x.tensor.clone(), [rows, inputs].into());
-        let y = B::linear(flat, B::float_swap_dims(weight, 0, 1), bias);
+        let bias = layer.bias.as_ref().map(Param::val);
+        let y = vesal_kernels::linear(tensor(flat), layer.weight.val(), bias);
         sizes.push(shape.last());
-        let y = B::float_reshape(y, sizes.into());
+        let y = B::float_reshape(primitive(y), sizes.into());
         x.with(y, shape)
     }
 
@@ -250,7 +247,9 @@ impl<B: DifferentiableOps> NetworkOps<B> for Eager<B> {
     }
 
     fn gather(&mut self, x: EagerValue<B>, axis: usize, indices: &Indices) -> EagerValue<B> {
-        let shape = x.shape.gathered(axis, indices.values());
+        let shape = x
+            .shape
+            .gathered(axis, indices.values().len(), indices.largest());
         let place = x.place(axis);
         let mut sizes = x.tensor.shape().to_vec();
         let before: usize = sizes[..place].iter().product();

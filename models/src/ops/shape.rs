@@ -129,13 +129,13 @@ impl Shape {
 
     /// Output shape of a choice of indices along an axis.
     #[track_caller]
-    pub fn gathered(&self, axis: usize, indices: &[usize]) -> Self {
+    pub fn gathered(&self, axis: usize, count: usize, largest: Option<usize>) -> Self {
         self.check_axis(axis);
-        let beyond = indices.iter().find(|index| **index >= self.sizes[axis]);
+        let beyond = largest.filter(|&index| index >= self.sizes[axis]);
         if let Some(index) = beyond {
             panic!("index {index} is beyond axis {axis} of {self}");
         }
-        self.with(axis, indices.len())
+        self.with(axis, count)
     }
 
     /// For every `step`-th element of a range along an axis.

@@ -1,5 +1,7 @@
 //! What attention within windows takes.
 
+use std::sync::{Arc, OnceLock};
+
 use super::constant::{Constant, Indices};
 
 /// What is added to the scores of tokens of different regions.
@@ -27,7 +29,9 @@ pub struct WindowAttention<V> {
 #[derive(Debug, Clone)]
 pub struct AttentionRegions {
     ids: Indices,
-    factors: [Constant; 2],
+    tokens: usize,
+    /// Made at the first use: only the export reads them.
+    factors: Arc<OnceLock<[Constant; 2]>>,
 }
 
 impl AttentionRegions {
@@ -41,31 +45,10 @@ impl AttentionRegions {
             "{} regions are not those of windows of {tokens} tokens",
             ids.len()
         );
-        let windows = ids.len() / tokens;
-        // Regions are counted within each window, because few of all regions meet in one.
-        let (mut local, mut rank) = (Vec::with_capacity(ids.len()), 1);
-        for window in ids.chunks(tokens) {
-            let mut seen: Vec<usize> = Vec::new();
-            for id in window {
-                let known = seen.iter().position(|found| found == id);
-                local.push(known.unwrap_or_else(|| {
-                    seen.push(*id);
-                    seen.len() - 1
-                }));
-            }
-            rank = rank.max(seen.len());
-        }
-        let (mut left, mut right) = (vec![0.; ids.len() * rank], vec![APART; ids.len() * rank]);
-        for (token, &region) in local.iter().enumerate() {
-            let (window, place) = (token / tokens, token % tokens);
-            left[token * rank + region] = 1.;
-            right[(window * rank + region) * tokens + place] = 0.;
-        }
-        let left = Constant::new("regions", [windows, 1, tokens, rank], left);
-        let right = Constant::new("other_regions", [windows, 1, rank, tokens], right);
         Self {
             ids: Indices::new(ids),
-            factors: [left, right],
+            tokens,
+            factors: Arc::default(),
         }
     }
 
@@ -79,8 +62,36 @@ impl AttentionRegions {
     ///
     /// **Shapes**: `[windows, 1, n, r]` and `[windows, 1, r, n]`, where at most r regions meet in a window.
     pub fn factors(&self) -> &[Constant; 2] {
-        &self.factors
+        self.factors
+            .get_or_init(|| factors(self.ids.values(), self.tokens))
     }
+}
+
+/// See [`AttentionRegions::factors`].
+fn factors(ids: &[usize], tokens: usize) -> [Constant; 2] {
+    let windows = ids.len() / tokens;
+    // Regions are counted within each window, because few of all regions meet in one.
+    let (mut local, mut rank) = (Vec::with_capacity(ids.len()), 1);
+    for window in ids.chunks(tokens) {
+        let mut seen: Vec<usize> = Vec::new();
+        for id in window {
+            let known = seen.iter().position(|found| found == id);
+            local.push(known.unwrap_or_else(|| {
+                seen.push(*id);
+                seen.len() - 1
+            }));
+        }
+        rank = rank.max(seen.len());
+    }
+    let (mut left, mut right) = (vec![0.; ids.len() * rank], vec![APART; ids.len() * rank]);
+    for (token, &region) in local.iter().enumerate() {
+        let (window, place) = (token / tokens, token % tokens);
+        left[token * rank + region] = 1.;
+        right[(window * rank + region) * tokens + place] = 0.;
+    }
+    let left = Constant::new("regions", [windows, 1, tokens, rank], left);
+    let right = Constant::new("other_regions", [windows, 1, rank, tokens], right);
+    [left, right]
 }
 
 #[cfg(test)]

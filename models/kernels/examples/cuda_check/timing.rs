@@ -53,6 +53,12 @@ pub fn print(device: &CudaDevice) {
             attention([windows, heads, n], dtype, device);
         }
     }
+    println!("\nms: linear map, gradients of its input, weight and bias");
+    for dtype in [DType::F16, DType::F32] {
+        for (rows, inputs) in [(131_072, 48), (16_384, 96), (2048, 192), (256, 384)] {
+            linear([rows, inputs, 3 * inputs], dtype, device);
+        }
+    }
     println!("\nms: layer norm, its gradient, GELU, its gradient, padded gather, its gradient");
     for (tokens, channels) in [(48, 48), (24, 96), (12, 192), (6, 384)] {
         rows(tokens, channels, device);
@@ -78,6 +84,32 @@ fn attention([windows, heads, n]: [usize; 3], dtype: DType, device: &CudaDevice)
     });
     println!(
         "{windows} windows, {heads} heads, {n} tokens, {dtype:?}: {forward:.3}, {backward:.3}"
+    );
+}
+
+fn linear([rows, inputs, outputs]: [usize; 3], dtype: DType, device: &CudaDevice) {
+    let matrix = |[rows, columns]: [usize; 2], dtype| {
+        primitive(ramp([1, 1, 1, rows, columns], dtype, device).reshape([rows, columns]))
+    };
+    let x = matrix([rows, inputs], dtype);
+    let gradient = matrix([rows, outputs], dtype);
+    let weight = matrix([outputs, inputs], DType::F32);
+    let bias = primitive(Tensor::<Cuda, 1>::ones([outputs], device));
+    let voxels = primitive(ramp([1, rows, 1, 1, outputs], dtype, device));
+    let forward = milliseconds(device, || {
+        <Cuda as BackendOps>::linear(x.clone(), weight.clone(), Some(bias.clone()));
+    });
+    let to_input = milliseconds(device, || {
+        Cuda::linear_input_gradient(gradient.clone(), weight.clone());
+    });
+    let to_weight = milliseconds(device, || {
+        Cuda::linear_weight_gradient(x.clone(), gradient.clone());
+    });
+    let to_bias = milliseconds(device, || {
+        Cuda::bias_gradient(voxels.clone());
+    });
+    println!(
+        "{rows} rows, {inputs} to {outputs}, {dtype:?}: {forward:.3}, {to_input:.3}, {to_weight:.3}, {to_bias:.3}"
     );
 }
 

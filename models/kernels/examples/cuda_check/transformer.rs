@@ -1,7 +1,7 @@
 //! Operations of transformers, against plain loops in double precision.
 
 use burn::tensor::ops::FloatTensor;
-use burn::tensor::{DType, FloatDType, Int, Tensor, TensorData};
+use burn::tensor::{DType, FloatDType, Int, Tensor, TensorData, TensorPrimitive};
 use vesal_kernels::cuda::Cuda;
 use vesal_kernels::{BackendOps, RowGather};
 
@@ -184,6 +184,11 @@ impl Checks {
                     self.layer_normalization(shape, dtype, strides, false);
                     self.gelu(shape, dtype, strides);
                 }
+                for (rows, inputs, outputs) in
+                    [(1, 1, 1), (7, 5, 3), (3000, 48, 144), (70, 192, 768)]
+                {
+                    self.linear(rows, [inputs, outputs], dtype, strides);
+                }
                 for (cases, rows, outputs, channels) in [
                     (1, 1, 1, 1),
                     (2, 7, 30, 3),
@@ -241,6 +246,55 @@ impl Checks {
         if n > 1 {
             self.compare("  bias", gradients.bias, &to_bias, 5.0 * tolerance);
         }
+    }
+
+    fn linear(
+        &mut self,
+        rows: usize,
+        [inputs, outputs]: [usize; 2],
+        dtype: DType,
+        strides: Strides,
+    ) {
+        let name = format!("{rows} rows, {inputs} to {outputs}, {dtype:?}, {strides:?}");
+        let x = Array::random(&[1, rows, inputs], 1);
+        let weight = Array::random(&[1, outputs, inputs], 2);
+        let bias = Array::random(&[outputs], 3);
+        let gradient = Array::random(&[1, rows, outputs], 4);
+        let mut output = Array::zeros(&[rows, outputs]);
+        let mut input = Array::zeros(&[rows, inputs]);
+        let mut to_weight = Array::zeros(&[outputs, inputs]);
+        for row in 0..rows {
+            for k in 0..outputs {
+                let slope = gradient.values[row * outputs + k];
+                let mut sum = bias.values[k];
+                for c in 0..inputs {
+                    let (x, w) = (x.values[row * inputs + c], weight.values[k * inputs + c]);
+                    sum += x * w;
+                    input.values[row * inputs + c] += slope * w;
+                    to_weight.values[k * inputs + c] += slope * x;
+                }
+                output.values[row * outputs + k] = sum;
+            }
+        }
+        let flat = |array: &Array, dtype, strides| {
+            let [_, rows, columns] = array.shape[..] else {
+                panic!("an array of three axes");
+            };
+            let tensor = self.rows(array, dtype, strides);
+            let tensor = Tensor::<Cuda, 3>::from_primitive(TensorPrimitive::Float(tensor));
+            primitive(tensor.reshape([rows, columns]))
+        };
+        let to_x = flat(&x, dtype, strides);
+        let to_gradient = flat(&gradient, dtype, strides);
+        let w = flat(&weight, DType::F32, strides);
+        let b = primitive(self.tensor::<1>(&bias));
+        let tolerance = if dtype == DType::F32 { 1e-5 } else { 1e-3 };
+        let computed = <Cuda as BackendOps>::linear(to_x.clone(), w.clone(), Some(b));
+        self.compare(&format!("linear {name}"), computed, &output, tolerance);
+        let computed = Cuda::linear_input_gradient(to_gradient.clone(), w);
+        self.compare("  input", computed, &input, tolerance);
+        let computed = Cuda::linear_weight_gradient(to_x, to_gradient);
+        self.compare("  weight", computed, &to_weight, 1e-5);
     }
 
     fn layer_normalization(

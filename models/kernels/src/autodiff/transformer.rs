@@ -5,6 +5,7 @@ use burn::backend::autodiff::checkpoint::base::Checkpointer;
 use burn::backend::autodiff::checkpoint::strategy::CheckpointStrategy;
 use burn::backend::autodiff::grads::Gradients;
 use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
+use burn::tensor::TensorMetadata;
 use burn::tensor::ops::{FloatTensor, IntTensor};
 
 use super::backward::register_norm;
@@ -12,6 +13,63 @@ use super::registration::register;
 use crate::backend_ops::BackendOps;
 use crate::results::Attended;
 use crate::row_gather::RowGather;
+
+/// Of a linear map with or without bias.
+#[derive(Debug)]
+struct Linear;
+
+impl<B: BackendOps, const N: usize> Backward<B, N> for Linear {
+    type State = [FloatTensor<B>; 2];
+
+    fn backward(self, ops: Ops<Self::State, N>, gradients: &mut Gradients, _: &mut Checkpointer) {
+        let [x, weight] = ops.state;
+        let gradient = gradients.consume::<B>(&ops.node);
+        let mut parents = ops
+            .parents
+            .into_iter()
+            .map(|parent| parent.map(|node| node.id));
+        let [to_x, to_weight, to_bias] = [(); 3].map(|()| parents.next().flatten());
+        register::<B>(gradients, to_bias, || {
+            let [rows, outputs] = gradient.shape().dims();
+            let voxels = B::float_reshape(gradient.clone(), [1, rows, 1, 1, outputs].into());
+            B::bias_gradient(voxels)
+        });
+        register::<B>(gradients, to_weight, || {
+            B::linear_weight_gradient(x, gradient.clone())
+        });
+        register::<B>(gradients, to_x, || {
+            B::linear_input_gradient(gradient, weight)
+        });
+    }
+}
+
+pub fn linear<B: BackendOps, C: CheckpointStrategy>(
+    x: FloatTensor<Autodiff<B, C>>,
+    weight: FloatTensor<Autodiff<B, C>>,
+    bias: Option<FloatTensor<Autodiff<B, C>>>,
+) -> FloatTensor<Autodiff<B, C>> {
+    let kept = [x.primitive.clone(), weight.primitive.clone()];
+    let (bias, bias_node) = bias.map(|bias| (bias.primitive, bias.node)).unzip();
+    let output = <B as BackendOps>::linear(x.primitive, weight.primitive, bias);
+    match bias_node {
+        None => match Linear
+            .prepare::<C>([x.node, weight.node])
+            .compute_bound()
+            .stateful()
+        {
+            OpsKind::Tracked(prep) => prep.finish(kept, output),
+            OpsKind::UnTracked(prep) => prep.finish(output),
+        },
+        Some(bias) => match Linear
+            .prepare::<C>([x.node, weight.node, bias])
+            .compute_bound()
+            .stateful()
+        {
+            OpsKind::Tracked(prep) => prep.finish(kept, output),
+            OpsKind::UnTracked(prep) => prep.finish(output),
+        },
+    }
+}
 
 #[derive(Debug)]
 struct WindowAttention;

@@ -58,20 +58,36 @@ pub fn conv(
     operation.submit(move |gpu, at| {
         compute(gpu, &problem, &weights, [at.of(x), at.of(w), at.of(y)])?;
         let Some(bias) = bias else { return Ok(()) };
-        let count = problem.activations(1).iter().product::<usize>() as u32;
-        let kernel = format!("add_bias_{}", problem.precision.name());
-        let blocks = count.div_ceil(256).min(16 * gpu.multiprocessors);
-        let (y, bias, k) = (at.of(y), at.of(bias), k as u32);
-        let mut arguments = [
-            argument(&y),
-            argument(&bias),
-            argument(&count),
-            argument(&k),
-        ];
-        // SAFETY: `count` values of the output, and one bias per channel.
-        unsafe { gpu.launch(&kernel, [blocks, 1, 1], 256, 0, &mut arguments) }
+        let voxels = problem.activations(1)[..4].iter().product();
+        // SAFETY: the output has `k` channels at each voxel, and one bias per channel.
+        unsafe { add_bias(gpu, problem.precision, at.of(y), at.of(bias), [voxels, k]) }
     });
     output
+}
+
+/// Adds a bias to each row.
+///
+/// # Safety
+///
+/// `y` must have this shape, and `bias` as many values as a row.
+pub unsafe fn add_bias(
+    gpu: &mut Gpu,
+    precision: ActivationType,
+    y: u64,
+    bias: u64,
+    [rows, channels]: [usize; 2],
+) -> Result<(), CudaError> {
+    let (count, channels) = ((rows * channels) as u32, channels as u32);
+    let kernel = format!("add_bias_{}", precision.name());
+    let blocks = count.div_ceil(256).min(16 * gpu.multiprocessors);
+    let mut arguments = [
+        argument(&y),
+        argument(&bias),
+        argument(&count),
+        argument(&channels),
+    ];
+    // SAFETY: promised by the caller.
+    unsafe { gpu.launch(&kernel, [blocks, 1, 1], 256, 0, &mut arguments) }
 }
 
 pub fn input_gradient(

@@ -1,5 +1,6 @@
-//! Errors of CUDA, cuDNN, NVRTC and NCCL.
+//! Errors of CUDA, cuDNN, cuBLAS, NVRTC and NCCL.
 
+use cudarc::cublas::result::CublasError;
 use cudarc::cudnn::result::CudnnError;
 use cudarc::driver::result as driver;
 use cudarc::nvrtc::result::NvrtcError;
@@ -18,6 +19,8 @@ pub enum CudaError {
     Cudnn,
     #[error("cuDNN 9 is needed, found version code {0}")]
     CudnnVersion(usize),
+    #[error("cuBLAS (libcublas.so) is not found: add its folder to LD_LIBRARY_PATH")]
+    Cublas,
     #[error("NVRTC (libnvrtc.so) is not found: add its folder to LD_LIBRARY_PATH")]
     Nvrtc,
     /// Burn's own kernels include CUDA's headers.
@@ -36,6 +39,8 @@ pub enum CudaError {
     Call(#[from] driver::DriverError),
     #[error("cuDNN: {0}")]
     CudnnCall(#[from] CudnnError),
+    #[error("cuBLAS: {0}")]
+    CublasCall(#[from] CublasError),
     #[error("NVRTC: {0}")]
     NvrtcCall(#[from] NvrtcError),
     #[error("NCCL: {0}")]

@@ -13,6 +13,7 @@ use cudarc::driver::sys::{
 };
 
 use super::context_events::{ContextEvent, context_events};
+use super::cublas::Cublas;
 use super::cudnn::Cudnn;
 use super::error::CudaError;
 use super::pages::Pages;
@@ -56,6 +57,7 @@ pub struct Gpu {
     scratch: u64,
     scratch_bytes: usize,
     cudnn: Option<Cudnn>,
+    cublas: Option<Cublas>,
     pub multiprocessors: u32,
     /// Host memory for numbers that are read back.
     pub pages: Pages,
@@ -95,6 +97,7 @@ impl Gpu {
                 scratch: 0,
                 scratch_bytes: 0,
                 cudnn: None,
+                cublas: None,
                 multiprocessors: u32::try_from(attribute(MULTIPROCESSORS)?).unwrap_or(1),
                 pages: Pages::default(),
             })
@@ -248,5 +251,13 @@ impl Gpu {
             self.cudnn = Some(Cudnn::new(self.stream)?);
         }
         Ok(self.cudnn.as_mut().expect("made above"))
+    }
+
+    /// cuBLAS on this device's stream, loaded at first use.
+    pub fn cublas(&mut self) -> Result<&Cublas, CudaError> {
+        if self.cublas.is_none() {
+            self.cublas = Some(Cublas::new(self.stream)?);
+        }
+        Ok(self.cublas.as_ref().expect("made above"))
     }
 }

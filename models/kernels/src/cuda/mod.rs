@@ -1,4 +1,4 @@
-//! Kernels for NVIDIA GPUs: cuDNN's convolutions and our own, on CubeCL's memory.
+//! Kernels for NVIDIA GPUs: cuDNN's convolutions, cuBLAS's matrix products and our own, on CubeCL's memory.
 //!
 //! An operation is a closure on CubeCL's device thread, in order with Burn's own launches. It launches on a separate
 //! stream; this and CubeCL's streams wait for each other on the GPU, and the host never waits.
@@ -10,6 +10,7 @@ mod batch_norm;
 mod communicator;
 mod context_events;
 mod convolution;
+mod cublas;
 mod cudnn;
 mod error;
 mod gather;
@@ -18,12 +19,14 @@ mod labeled;
 mod layer_norm;
 mod leaky_relu;
 mod limits;
+mod linear;
 mod loss;
 mod nccl;
 mod normalization;
 mod operation;
 mod optimizer;
 mod pages;
+mod pointwise;
 mod precision;
 mod problem;
 mod program;
@@ -60,6 +63,9 @@ impl BackendOps for Cuda {
         bias: Option<CudaTensor>,
         geometry: ConvGeometry,
     ) -> CudaTensor {
+        if geometry.is_pointwise() {
+            return pointwise::conv(x, weight, bias, geometry);
+        }
         convolution::conv(x, weight, bias, geometry)
     }
 
@@ -69,6 +75,9 @@ impl BackendOps for Cuda {
         input_shape: [usize; 3],
         geometry: ConvGeometry,
     ) -> CudaTensor {
+        if geometry.is_pointwise() {
+            return pointwise::input_gradient(gradient, weight, input_shape, geometry);
+        }
         convolution::input_gradient(gradient, weight, input_shape, geometry)
     }
 
@@ -77,6 +86,9 @@ impl BackendOps for Cuda {
         gradient: CudaTensor,
         geometry: ConvGeometry,
     ) -> CudaTensor {
+        if geometry.is_pointwise() {
+            return pointwise::weight_gradient(x, gradient, geometry);
+        }
         convolution::weight_gradient(x, gradient, geometry)
     }
 
@@ -155,6 +167,18 @@ impl BackendOps for Cuda {
         gradient: CudaTensor,
     ) -> CudaTensor {
         loss::dice_focal_gradient(logits, classes, sums, gradient)
+    }
+
+    fn linear(x: CudaTensor, weight: CudaTensor, bias: Option<CudaTensor>) -> CudaTensor {
+        linear::linear(x, weight, bias)
+    }
+
+    fn linear_input_gradient(gradient: CudaTensor, weight: CudaTensor) -> CudaTensor {
+        linear::linear_input_gradient(gradient, weight)
+    }
+
+    fn linear_weight_gradient(x: CudaTensor, gradient: CudaTensor) -> CudaTensor {
+        linear::linear_weight_gradient(x, gradient)
     }
 
     fn window_attention(

@@ -1,7 +1,8 @@
 //! Requirements of CUDA.
-#![allow(unsafe_code, reason = "asks the driver and cuDNN")]
+#![allow(unsafe_code, reason = "asks the driver and libraries")]
 
 use cubecl::cuda::install;
+use cudarc::cublas::sys as cublas;
 use cudarc::cudnn::sys as cudnn;
 use cudarc::driver::result as driver;
 use cudarc::driver::sys as driver_sys;
@@ -41,6 +42,10 @@ pub fn check(index: usize) -> Result<(), CudaError> {
     let version = unsafe { cudnn::cudnnGetVersion() };
     if !(90_000..100_000).contains(&version) {
         return Err(CudaError::CudnnVersion(version));
+    }
+    // SAFETY: only tries to load the library.
+    if !unsafe { cublas::is_culib_present() } {
+        return Err(CudaError::Cublas);
     }
     Ok(())
 }

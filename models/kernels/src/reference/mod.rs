@@ -4,6 +4,7 @@ mod attention;
 mod convolution;
 mod gather;
 mod layer_norm;
+mod linear;
 mod loss;
 mod normalization;
 mod optimizer;
@@ -13,6 +14,7 @@ pub use attention::{APART, window_attention, window_attention_gradient};
 pub use convolution::{conv, conv_input_gradient, conv_weight_gradient};
 pub use gather::{gather_rows, gather_rows_gradient};
 pub use layer_norm::{gelu, gelu_gradient, layer_norm, layer_norm_gradient};
+pub use linear::{linear, linear_input_gradient, linear_weight_gradient};
 pub use loss::{
     FOCAL_SMOOTH_NUMERATOR, SMOOTH_DENOMINATOR, dice_ce, dice_ce_gradient, dice_focal,
     dice_focal_gradient, downsample, one_hot,

@@ -45,9 +45,9 @@ fn the_axis_of_the_batch_stays_the_first() {
 #[test]
 fn parts_of_axes() {
     assert_eq!(volume().sliced(4, &(1..8), 2)[4], 4);
-    assert_eq!(volume().gathered(2, &[3, 3, 0])[2], 3);
+    assert_eq!(volume().gathered(2, 3, Some(3))[2], 3);
     assert_eq!(
-        refusal(|| volume().gathered(2, &[4])),
+        refusal(|| volume().gathered(2, 3, Some(4))),
         "index 4 is beyond axis 2 of [N, 2, 4, 6, 8]"
     );
     let widths = [[0, 0], [0, 0], [1, 2], [0, 0], [0, 0]];

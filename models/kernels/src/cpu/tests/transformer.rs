@@ -5,7 +5,7 @@ use super::{Differentiable, TOLERANCE, check_gradients};
 use crate::backend_ops::BackendOps;
 use crate::row_gather::RowGather;
 use crate::testing::{self, AttentionCase, Numbers, float, values};
-use crate::transformer::{gather_rows, gelu, layer_norm, window_attention};
+use crate::transformer::{gather_rows, gelu, layer_norm, linear, window_attention};
 
 #[test]
 fn attention_equals_the_reference() {
@@ -74,6 +74,32 @@ fn attention_has_the_gradient_of_differences() {
             weighted(window_attention(qkv, bias.reshape([heads, n, n]), regions))
         });
     }
+}
+
+#[test]
+fn linear_maps_equal_numbers_worked_by_hand() {
+    let device = Default::default();
+    let x = Tensor::<Flex, 2>::from_floats([[1.0, 2.0], [3.0, -1.0]], &device);
+    let weight = Tensor::from_floats([[1.0, 10.0], [0.0, 2.0], [-1.0, 1.0]], &device);
+    let bias = Tensor::from_floats([0.5, 0.0, 100.0], &device);
+    let y = linear(x, weight, Some(bias)).into_data();
+    let expected = [21.5, 4.0, 101.0, -6.5, -2.0, 96.0];
+    assert_eq!(y.iter::<f32>().collect::<Vec<f32>>(), expected);
+}
+
+#[test]
+fn linear_maps_have_the_gradient_of_differences() {
+    let mut numbers = Numbers::new(8);
+    let [x, weight] = [[7, 3], [4, 3]].map(|shape| numbers.floats(shape));
+    let bias = numbers.floats([4]);
+    let data = [x.clone(), weight.clone(), bias];
+    check_gradients(data, |[x, weight, bias]| {
+        let y = linear(x.reshape([7, 3]), weight.reshape([4, 3]), Some(bias));
+        weighted(y.unsqueeze())
+    });
+    check_gradients([x, weight], |[x, weight]| {
+        weighted(linear(x.reshape([7, 3]), weight.reshape([4, 3]), None).unsqueeze())
+    });
 }
 
 #[test]
