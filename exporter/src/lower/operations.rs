@@ -127,28 +127,33 @@ impl<B: Backend> NetworkOps<B> for Recorder {
         self.node(operator, name, inputs, attributes, shape)
     }
 
-    fn interpolate(&mut self, matrices: &[Option<Constant>; 3], x: Recorded) -> Recorded {
-        let shapes = std::array::from_fn(|axis| matrices[axis].as_ref().map(Constant::shape));
-        let whole = x.shape.interpolated(shapes);
+    /// As products with matrices.
+    fn resize_linear(&mut self, x: Recorded, space: [usize; 3]) -> Recorded {
+        let whole = x.shape.resized(space);
+        let (_, found) = x.shape.volume();
+        let [first, second, third] = std::array::from_fn(|axis| {
+            let (from, to) = (found[axis], space[axis]);
+            (from != to).then(|| self.resizing_matrix(from, to))
+        });
         let mut y = x;
         let mut sizes = y.shape.sizes().to_vec();
         // Matrices act on the last two axes: the first spatial one is brought there by joining the others.
-        if let Some(matrix) = &matrices[0] {
+        if let Some(matrix) = first {
             let joined = Shape::batched([sizes[0], sizes[1], sizes[2], sizes[3] * sizes[4]]);
             let joined = self.reshaped(&y, joined);
-            let matrix = NetworkOps::<B>::constant(self, matrix);
+            let matrix = NetworkOps::<B>::constant(self, &matrix);
             let shape = matrix.shape.multiplied(&joined.shape);
             let product = self.product(matrix.name, joined.name, shape);
             sizes[2] = whole[2];
             y = self.reshaped(&product, Shape::batched(sizes.clone()));
         }
-        if let Some(matrix) = &matrices[1] {
-            let matrix = NetworkOps::<B>::constant(self, matrix);
+        if let Some(matrix) = second {
+            let matrix = NetworkOps::<B>::constant(self, &matrix);
             let shape = matrix.shape.multiplied(&y.shape);
             y = self.product(matrix.name, y.name, shape);
         }
-        if let Some(matrix) = &matrices[2] {
-            let name = self.initializers.transposed(&mut self.graph, matrix);
+        if let Some(matrix) = third {
+            let name = self.initializers.transposed(&mut self.graph, &matrix);
             y = self.product(y.name, name, whole);
         }
         y

@@ -1,9 +1,11 @@
 //! Records nodes and weights.
 
+use std::collections::HashMap;
+
 use burn::module::{Module, Param};
 use burn::tensor::Tensor;
 use burn::tensor::backend::Backend;
-use vesal_models::ops::Shape;
+use vesal_models::ops::{Constant, Shape, resizing_matrix};
 use vesal_onnx::GraphBuilder;
 use vesal_onnx::proto::AttributeProto;
 
@@ -14,6 +16,8 @@ use super::initializers::Initializers;
 pub(super) struct Recorder {
     pub graph: GraphBuilder,
     pub initializers: Initializers,
+    /// Matrices that resize axes, by the numbers of voxels before and after.
+    resizing: HashMap<[usize; 2], Constant>,
     /// First error; layers cannot fail in a forward pass, so recording continues.
     error: Option<LowerError>,
 }
@@ -55,8 +59,17 @@ impl Recorder {
         Self {
             graph: GraphBuilder::new(graph),
             initializers: Initializers::new(network),
+            resizing: HashMap::new(),
             error: None,
         }
+    }
+
+    /// The matrix that resizes an axis linearly, the same constant each time.
+    pub fn resizing_matrix(&mut self, from: usize, to: usize) -> Constant {
+        let matrix = self.resizing.entry([from, to]).or_insert_with(|| {
+            Constant::new("interpolation", [to, from], resizing_matrix(from, to))
+        });
+        matrix.clone()
     }
 
     /// The recorded graph, without its outputs.

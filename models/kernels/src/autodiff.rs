@@ -21,6 +21,7 @@ use crate::row_gather::RowGather;
 use backward::{
     BatchNormBackward, ConvBackward, ConvTransposeBackward, ConvWithBiasBackward, DiceCeBackward,
     DiceFocalBackward, InstanceNormBackward, LeakyReluBackward, PlainInstanceNormBackward,
+    ResizeBackward,
 };
 
 impl<B: BackendOps, C: CheckpointStrategy> DifferentiableOps for Autodiff<B, C> {
@@ -178,6 +179,19 @@ impl<B: BackendOps, C: CheckpointStrategy> DifferentiableOps for Autodiff<B, C> 
                 OpsKind::Tracked(prep) => prep.finish(state, output),
                 OpsKind::UnTracked(prep) => prep.finish(output),
             },
+        }
+    }
+
+    fn layer_resize_linear(x: FloatTensor<Self>, space: [usize; 3]) -> FloatTensor<Self> {
+        let state = backward::space(&x.primitive);
+        let output = B::resize_linear(x.primitive, space);
+        match ResizeBackward
+            .prepare::<C>([x.node])
+            .compute_bound()
+            .stateful()
+        {
+            OpsKind::Tracked(prep) => prep.finish(state, output),
+            OpsKind::UnTracked(prep) => prep.finish(output),
         }
     }
 

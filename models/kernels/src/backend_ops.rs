@@ -217,6 +217,19 @@ pub trait BackendOps: Backend {
         reference::dice_focal_gradient::<Self>(logits, classes, sums, gradient)
     }
 
+    /// Linear resizing of volumes, see [`resize_linear`](crate::resize_linear).
+    fn resize_linear(x: FloatTensor<Self>, space: [usize; 3]) -> FloatTensor<Self> {
+        reference::resize_linear::<Self>(x, space)
+    }
+
+    /// Gradient of [`resize_linear`](Self::resize_linear) with respect to its input of this shape.
+    fn resize_linear_gradient(
+        gradient: FloatTensor<Self>,
+        input_shape: [usize; 3],
+    ) -> FloatTensor<Self> {
+        reference::resize_linear_gradient::<Self>(gradient, input_shape)
+    }
+
     /// Linear map of rows.
     ///
     /// **Shapes**: `x` `[rows, C]`, `weight` `[K, C]`, `bias` `[K]` → `[rows, K]`.

@@ -56,6 +56,9 @@ pub trait DifferentiableOps: Backend {
         slope: f32,
     ) -> FloatTensor<Self>;
 
+    /// See [`resize_linear`](crate::resize_linear).
+    fn layer_resize_linear(x: FloatTensor<Self>, space: [usize; 3]) -> FloatTensor<Self>;
+
     /// See [`dice_ce`].
     fn layer_dice_ce(logits: FloatTensor<Self>, classes: IntTensor<Self>) -> FloatTensor<Self>;
 

@@ -17,6 +17,7 @@ mod nonlinearity;
 mod optimizer;
 mod reduction;
 mod reference;
+mod resizing;
 mod results;
 mod row_gather;
 mod transformer;
@@ -41,6 +42,7 @@ pub use nonlinearity::Nonlinearity;
 pub use optimizer::{AdamWStep, Moments, SgdStep, Velocity};
 pub use reduction::Reduction;
 pub use reference::downsample;
+pub use resizing::{resize_linear, resizing_matrix};
 pub use results::{
     Attended, AttentionGradients, BatchNormalized, NormGradients, Normalized, Scalars, VoxelLoss,
 };

@@ -59,6 +59,13 @@ macro_rules! without_gradients {
                 <Self as $crate::BackendOps>::leaky_relu_sum(x, addend, slope)
             }
 
+            fn layer_resize_linear(
+                x: burn::tensor::ops::FloatTensor<Self>,
+                space: [usize; 3],
+            ) -> burn::tensor::ops::FloatTensor<Self> {
+                <Self as $crate::BackendOps>::resize_linear(x, space)
+            }
+
             fn layer_dice_ce(
                 logits: burn::tensor::ops::FloatTensor<Self>,
                 classes: burn::tensor::ops::IntTensor<Self>,

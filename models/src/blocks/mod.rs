@@ -2,7 +2,6 @@
 
 mod batch_norm;
 mod instance_norm;
-mod interpolation;
 mod layer_norm;
 mod linear;
 mod named;
@@ -14,7 +13,6 @@ mod upsample;
 
 pub use batch_norm::BatchNorm;
 pub use instance_norm::InstanceNorm;
-pub use interpolation::resize_linear;
 pub use layer_norm::LayerNorm;
 pub use linear::Linear;
 pub use named::NamedModules;

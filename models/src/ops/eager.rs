@@ -13,7 +13,7 @@ use super::constant::{Constant, Indices};
 use super::convolution::{conv_shape, conv_transpose_shape};
 use super::network_ops::NetworkOps;
 use super::shape::Shape;
-use super::value::{CHANNELS_LAST, EagerValue, multiply_axis, primitive, same_type, tensor};
+use super::value::{CHANNELS_LAST, EagerValue, primitive, tensor};
 use super::window_attention::WindowAttention;
 use crate::blocks::{BatchNorm, InstanceNorm, LayerNorm, Linear};
 
@@ -118,16 +118,10 @@ impl<B: DifferentiableOps> NetworkOps<B> for Eager<B> {
         normalize_batch(layer, x, Nonlinearity::Relu)
     }
 
-    fn interpolate(&mut self, matrices: &[Option<Constant>; 3], x: EagerValue<B>) -> EagerValue<B> {
-        let shapes = std::array::from_fn(|axis| matrices[axis].as_ref().map(Constant::shape));
-        let shape = x.shape.interpolated(shapes);
-        let x = primitive(x.into_channels_last());
-        let y = matrices.iter().enumerate().fold(x, |x, (axis, matrix)| {
-            let Some(matrix) = matrix else { return x };
-            let matrix = same_type::<B>(matrix.on::<B>(&self.device), x.dtype());
-            multiply_axis::<B>(matrix, x, axis + 1)
-        });
-        EagerValue::channels_last(tensor(y), shape)
+    fn resize_linear(&mut self, x: EagerValue<B>, space: [usize; 3]) -> EagerValue<B> {
+        let shape = x.shape.resized(space);
+        let y = vesal_kernels::resize_linear(x.into_channels_last(), space);
+        EagerValue::channels_last(y, shape)
     }
 
     fn relu(&mut self, x: EagerValue<B>) -> EagerValue<B> {

@@ -14,4 +14,5 @@ pub use eager::Eager;
 pub use network_ops::NetworkOps;
 pub use shape::Shape;
 pub use value::EagerValue;
+pub use vesal_kernels::resizing_matrix;
 pub use window_attention::{AttentionRegions, WindowAttention};

@@ -68,11 +68,8 @@ pub trait NetworkOps<B: Backend> {
         self.relu(x)
     }
 
-    /// Multiplies the spatial axes of a volume with matrices `[m, n]`, where given: `[N, C, X, Y, Z]` → `[N, C, X', Y',
-    /// Z']`.
-    ///
-    /// **Definition**: `y[j] = Σ_i matrix[j, i] x[i]` along each axis.
-    fn interpolate(&mut self, matrices: &[Option<Constant>; 3], x: Self::Value) -> Self::Value;
+    /// Resizes a volume `[N, C, X, Y, Z]` linearly to `[N, C, space]`; see [`vesal_kernels::resize_linear`].
+    fn resize_linear(&mut self, x: Self::Value, space: [usize; 3]) -> Self::Value;
 
     /// `max(x, 0)`.
     fn relu(&mut self, x: Self::Value) -> Self::Value;

@@ -253,20 +253,18 @@ impl Shape {
         Self::batched([1, outputs, x, y, z])
     }
 
-    /// Output shape of a volume whose spatial axes are multiplied with matrices `[m, n]`, where given.
+    /// Output shape of a volume that is resized.
     #[track_caller]
-    pub fn interpolated(&self, matrices: [Option<&Self>; 3]) -> Self {
-        self.volume();
-        (2..5)
-            .zip(matrices)
-            .filter_map(|(axis, matrix)| Some((axis, matrix?)))
-            .fold(self.clone(), |shape, (axis, matrix)| {
-                assert!(
-                    !matrix.batched && matrix.rank() == 2 && matrix.last() == shape[axis],
-                    "{matrix} cannot interpolate axis {axis} of {shape}"
-                );
-                shape.with(axis, matrix[0])
-            })
+    pub fn resized(&self, [x, y, z]: [usize; 3]) -> Self {
+        let (channels, from) = self.volume();
+        assert!(
+            [from, [x, y, z]]
+                .as_flattened()
+                .iter()
+                .all(|&side| side > 0),
+            "{self} cannot be resized to {x}×{y}×{z} voxels"
+        );
+        Self::batched([1, channels, x, y, z])
     }
 }
 

@@ -189,21 +189,3 @@ pub(super) fn same_type<B: Backend>(tensor: FloatTensor<B>, dtype: DType) -> Flo
     }
     B::float_cast(tensor, FloatDType::from(dtype))
 }
-
-/// Multiplies an axis of a tensor with a matrix.
-///
-/// **Shapes**: `[m, n]`, `[.., n, ..]` → `[.., m, ..]`.
-pub(super) fn multiply_axis<B: Backend>(
-    matrix: FloatTensor<B>,
-    x: FloatTensor<B>,
-    axis: usize,
-) -> FloatTensor<B> {
-    let mut sizes = x.shape().to_vec();
-    let [m, n] = [matrix.shape()[0], matrix.shape()[1]];
-    let before: usize = sizes[..axis].iter().product();
-    let after: usize = sizes[axis + 1..].iter().product();
-    let matrix = B::float_reshape(matrix, [1, m, n].into());
-    let x = B::float_reshape(x, [before, n, after].into());
-    sizes[axis] = m;
-    B::float_reshape(B::float_matmul(matrix, x), sizes.into())
-}

@@ -4,7 +4,7 @@ use burn::module::{Module, ModuleMapper, Param};
 use burn::nn::conv::{Conv3d, Conv3dConfig, ConvTranspose3d, ConvTranspose3dConfig};
 use burn::tensor::backend::Backend;
 use burn::tensor::{Tensor, TensorData};
-use vesal_models::blocks::{BatchNorm, InstanceNorm, LayerNorm, Linear, resize_linear};
+use vesal_models::blocks::{BatchNorm, InstanceNorm, LayerNorm, Linear};
 use vesal_models::ops::{AttentionRegions, Constant, Indices, Shape, WindowAttention};
 use vesal_models::{Heads, NetworkOps, SegmentationNetwork};
 
@@ -261,12 +261,12 @@ impl<B: Backend> Tiny<B> {
         match self.case {
             Case::Conv => {
                 let y = ops.conv(&self.conv, x);
-                resize_linear(ops, y, WINDOW)
+                ops.resize_linear(y, WINDOW)
             }
             Case::ConvTranspose => {
                 let y = ops.slice(x, 1, 1..5, 1);
                 let y = ops.conv_transpose(&self.up, y);
-                resize_linear(ops, y, WINDOW)
+                ops.resize_linear(y, WINDOW)
             }
             Case::InstanceNorm => ops.instance_norm(&self.instance_norm, x),
             Case::InstanceNormWithoutWeights => ops.instance_norm(&self.plain_instance_norm, x),
@@ -360,7 +360,7 @@ impl<B: Backend> Tiny<B> {
                 let odd = ops.subsample(x, 1, 2);
                 let both = ops.concat(vec![odd, even], 1);
                 let both = ops.slice(both, 1, 2..8, 1);
-                resize_linear(ops, both, WINDOW)
+                ops.resize_linear(both, WINDOW)
             }
             Case::Roll => {
                 let y = ops.roll(x, 3, 2);
@@ -372,9 +372,9 @@ impl<B: Backend> Tiny<B> {
                 ops.slice(y, 4, 3..11, 1)
             }
             Case::Interpolate => {
-                let y = resize_linear(ops, x, [8, 3, 5]);
+                let y = ops.resize_linear(x, [8, 3, 5]);
                 let y = ops.leaky_relu(y, 0.5);
-                resize_linear(ops, y, WINDOW)
+                ops.resize_linear(y, WINDOW)
             }
             Case::Attention => self.attend(ops, x),
             Case::WindowAttention | Case::WindowAttentionOfRegions => {

@@ -4,6 +4,7 @@ mod batch_norm;
 mod leaky_relu;
 mod losses;
 mod optimizers;
+mod resizing;
 mod timing;
 mod transformer;
 mod truth;
@@ -221,6 +222,7 @@ fn conv_cases() -> Vec<ConvCase> {
         case([1, 8, 6, 5, 40], 24, [1, 3, 3], [1; 3], [0, 1, 1], false),
         case([2, 5, 6, 7, 32], 3, [1; 3], [1; 3], [0; 3], true),
         case([2, 8, 6, 4, 16], 32, [1; 3], [2; 3], [0; 3], false),
+        case([2, 7, 5, 4, 16], 5, [1; 3], [2, 3, 1], [0; 3], true),
         case([1, 8, 8, 8, 4], 4, [7; 3], [1; 3], [3; 3], false),
         case([5, 2, 3, 2, 64], 64, [3; 3], [1; 3], [1; 3], false),
         case([2, 8, 6, 4, 1], 48, [2; 3], [2; 3], [0; 3], true),
@@ -294,6 +296,7 @@ fn main() -> ExitCode {
         checks.losses([1, 64, 64, 64, 3], [64; 3], dtype, Strides::Dense);
     }
     checks.transformers();
+    checks.resizing();
     for case in conv_cases() {
         for dtype in types {
             for strides in all_strides {

@@ -14,7 +14,7 @@ use crate::nonlinearity::Nonlinearity;
 use crate::results::NormGradients;
 
 /// Spatial shape of channels-last activations.
-fn space<T: TensorMetadata>(activations: &T) -> [usize; 3] {
+pub fn space<T: TensorMetadata>(activations: &T) -> [usize; 3] {
     let shape = activations.shape();
     [shape[1], shape[2], shape[3]]
 }
@@ -155,6 +155,22 @@ impl<B: BackendOps, const N: usize> Backward<B, N> for LeakyReluBackward {
         for parent in ops.parents {
             register::<B>(gradients, parent.map(|node| node.id), || computed.clone());
         }
+    }
+}
+
+/// Of a linear resizing; the state is the shape of the input.
+#[derive(Debug)]
+pub struct ResizeBackward;
+
+impl<B: BackendOps> Backward<B, 1> for ResizeBackward {
+    type State = [usize; 3];
+
+    fn backward(self, ops: Ops<Self::State, 1>, gradients: &mut Gradients, _: &mut Checkpointer) {
+        let gradient = gradients.consume::<B>(&ops.node);
+        let [to_x] = ops.parents.map(|parent| parent.map(|node| node.id));
+        register::<B>(gradients, to_x, || {
+            B::resize_linear_gradient(gradient, ops.state)
+        });
     }
 }
 

@@ -1,4 +1,5 @@
 mod batch_norm;
+mod resizing;
 mod transformer;
 
 use burn::backend::Autodiff;

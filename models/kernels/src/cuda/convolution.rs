@@ -20,6 +20,10 @@ use super::weights::Weights;
 use crate::geometry::ConvGeometry;
 use crate::reference;
 
+/// Largest scratch buffer, in bytes, of a plan that is measured beside the recommended one: what was reserved once stays
+/// so.
+const MOST_SCRATCH_OF_TRIALS: usize = 64 << 20;
+
 /// Whether cuDNN has a plan, by device and problem.
 static PLANNED: Mutex<Option<HashMap<(usize, Problem), bool>>> = Mutex::new(None);
 
@@ -175,7 +179,7 @@ fn is_planned(on: &CudaTensor, problem: &Problem) -> bool {
         .or_insert_with(|| ask(&on.device, |gpu| Ok(gpu.cudnn()?.plan(problem).is_some())))
 }
 
-/// Launches a convolution, with the next best plan where one fails.
+/// Launches a convolution, with the fastest plan, or the next best where one fails.
 ///
 /// Input and output are dense; `weights` describes the layout of weights that are read.
 fn compute(
@@ -184,6 +188,24 @@ fn compute(
     weights: &Weights,
     buffers: [u64; 3],
 ) -> Result<(), CudaError> {
+    if let Some(plans) = gpu.cudnn()?.unmeasured(problem) {
+        let mut best = f32::INFINITY;
+        let mut times = Vec::with_capacity(plans.len());
+        for plan in plans {
+            let bytes = plan.scratch + weights.count() * problem.precision.bytes();
+            let fits = times.is_empty() || bytes <= MOST_SCRATCH_OF_TRIALS.max(gpu.scratch_bytes());
+            // A plan that fails is found out again, and discarded, when it is needed.
+            let time = match fits {
+                true => {
+                    measure(gpu, problem, &plan, weights, buffers, best).unwrap_or(f32::INFINITY)
+                }
+                false => f32::INFINITY,
+            };
+            best = best.min(time);
+            times.push(time);
+        }
+        gpu.cudnn()?.rank(problem, &times);
+    }
     loop {
         let plan = gpu.cudnn()?.plan(problem).ok_or(CudaError::NoAlgorithm)?;
         match compute_by(gpu, problem, &plan, weights, buffers) {
@@ -191,6 +213,24 @@ fn compute(
             outcome => return outcome,
         }
     }
+}
+
+/// Milliseconds of a convolution; the second run counts, unless the first takes far longer than the best so far.
+fn measure(
+    gpu: &mut Gpu,
+    problem: &Problem,
+    plan: &Plan,
+    weights: &Weights,
+    buffers: [u64; 3],
+    best: f32,
+) -> Result<f32, CudaError> {
+    let mut run = || gpu.milliseconds(|gpu| compute_by(gpu, problem, plan, weights, buffers));
+    let first = run()?;
+    if first > 10.0 * best {
+        return Ok(first);
+    }
+    let second = run()?;
+    Ok(second.min(run()?))
 }
 
 fn compute_by(

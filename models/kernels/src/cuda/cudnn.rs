@@ -1,4 +1,4 @@
-//! cuDNN's convolutions: descriptors, and the algorithms that cuDNN recommends.
+//! cuDNN's convolutions: the algorithms that cuDNN recommends, and the fastest of them.
 #![allow(unsafe_code, reason = "calls cuDNN")]
 
 use std::collections::HashMap;
@@ -15,7 +15,11 @@ use super::problem::{Descriptors, Direction, Layout, Problem};
 const MOST_SCRATCH: usize = 1 << 30;
 
 /// Number of algorithms that cuDNN is asked for.
-const MOST_ALGORITHMS: usize = 8;
+const MOST_ALGORITHMS: usize = 4;
+
+/// Another plan than the recommended one is taken if it needs less than this part of its time, so that noise does not
+/// decide.
+const WORTHWHILE: f32 = 0.9;
 
 #[derive(Debug, Clone, Copy)]
 enum Algorithm {
@@ -39,8 +43,27 @@ pub struct Plan {
 /// cuDNN on one stream, with cached plans of problems.
 pub struct Cudnn {
     handle: sys::cudnnHandle_t,
+    plans: HashMap<Problem, Ranking>,
+}
+
+/// Plans of a problem.
+struct Ranking {
     /// Best first; the first is in use.
-    plans: HashMap<Problem, Vec<Plan>>,
+    plans: Vec<Plan>,
+    /// Whether their order is that of their times rather than cuDNN's.
+    is_measured: bool,
+}
+
+impl Ranking {
+    /// Puts the fastest plan first.
+    fn measured(&mut self, times: &[f32]) {
+        self.is_measured = true;
+        let fastest = (0..times.len()).min_by(|&a, &b| times[a].total_cmp(&times[b]));
+        let margin = |&place: &usize| times[place] < WORTHWHILE * times[0];
+        if let Some(place) = fastest.filter(margin) {
+            self.plans[..=place].rotate_right(1);
+        }
+    }
 }
 
 impl Cudnn {
@@ -60,20 +83,36 @@ impl Cudnn {
     /// The best plan that is left for a problem.
     pub fn plan(&mut self, problem: &Problem) -> Option<Plan> {
         if !self.plans.contains_key(problem) {
-            let plans = [Layout::ChannelsLast, Layout::ChannelsFirst]
-                .into_iter()
-                .flat_map(|layout| self.recommended(problem, layout).unwrap_or_default())
-                .collect();
-            self.plans.insert(*problem, plans);
+            let recommended = [Layout::ChannelsLast, Layout::ChannelsFirst]
+                .map(|layout| self.recommended(problem, layout).unwrap_or_default());
+            let ranking = Ranking {
+                plans: recommended.concat(),
+                is_measured: false,
+            };
+            self.plans.insert(*problem, ranking);
         }
-        self.plans[problem].first().copied()
+        self.plans[problem].plans.first().copied()
+    }
+
+    /// The plans of a problem to measure, unless that was done or there is no choice.
+    pub fn unmeasured(&self, problem: &Problem) -> Option<Vec<Plan>> {
+        let ranking = self.plans.get(problem)?;
+        let is_open = !ranking.is_measured && ranking.plans.len() > 1;
+        is_open.then(|| ranking.plans.clone())
+    }
+
+    /// Prefers the fastest plan; times are in the order of [`unmeasured`](Self::unmeasured).
+    pub fn rank(&mut self, problem: &Problem, times: &[f32]) {
+        if let Some(ranking) = self.plans.get_mut(problem) {
+            ranking.measured(times);
+        }
     }
 
     /// Removes the best plan after it failed, unless it is the last one.
     pub fn discard(&mut self, problem: &Problem) -> bool {
         match self.plans.get_mut(problem) {
-            Some(plans) if plans.len() > 1 => {
-                plans.remove(0);
+            Some(ranking) if ranking.plans.len() > 1 => {
+                ranking.plans.remove(0);
                 true
             }
             _ => false,

@@ -125,6 +125,26 @@ impl Gpu {
         outcome
     }
 
+    /// Time between two points of the stream around launches. Waits for them.
+    pub fn milliseconds(
+        &mut self,
+        work: impl FnOnce(&mut Self) -> Result<(), CudaError>,
+    ) -> Result<f32, CudaError> {
+        let create = || driver::event::create(CUevent_flags::CU_EVENT_DEFAULT);
+        let [start, end] = [create()?, create()?];
+        // SAFETY: stream and events are of this device; the events are destroyed once, after their last use.
+        unsafe {
+            driver::event::record(start, self.stream)?;
+            let outcome = work(self);
+            driver::event::record(end, self.stream)?;
+            driver::event::synchronize(end)?;
+            let elapsed = driver::event::elapsed(start, end)?;
+            driver::event::destroy(start)?;
+            driver::event::destroy(end)?;
+            outcome.map(|()| elapsed)
+        }
+    }
+
     /// Scratch buffers for one operation, together: a second call may reallocate them.
     pub fn scratch<const N: usize>(&mut self, sizes: [usize; N]) -> Result<[u64; N], CudaError> {
         let padded = sizes.map(|size| size.next_multiple_of(ALIGNMENT));

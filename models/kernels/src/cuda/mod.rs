@@ -19,7 +19,6 @@ mod labeled;
 mod layer_norm;
 mod leaky_relu;
 mod limits;
-mod linear;
 mod loss;
 mod nccl;
 mod normalization;
@@ -32,6 +31,7 @@ mod problem;
 mod program;
 mod readback;
 mod requirements;
+mod resize;
 mod tensor;
 mod tiling;
 mod usage;
@@ -169,16 +169,24 @@ impl BackendOps for Cuda {
         loss::dice_focal_gradient(logits, classes, sums, gradient)
     }
 
+    fn resize_linear(x: CudaTensor, space: [usize; 3]) -> CudaTensor {
+        resize::resize_linear(x, space)
+    }
+
+    fn resize_linear_gradient(gradient: CudaTensor, input_shape: [usize; 3]) -> CudaTensor {
+        resize::resize_linear_gradient(gradient, input_shape)
+    }
+
     fn linear(x: CudaTensor, weight: CudaTensor, bias: Option<CudaTensor>) -> CudaTensor {
-        linear::linear(x, weight, bias)
+        pointwise::linear(x, weight, bias)
     }
 
     fn linear_input_gradient(gradient: CudaTensor, weight: CudaTensor) -> CudaTensor {
-        linear::linear_input_gradient(gradient, weight)
+        pointwise::linear_input_gradient(gradient, weight)
     }
 
     fn linear_weight_gradient(x: CudaTensor, gradient: CudaTensor) -> CudaTensor {
-        linear::linear_weight_gradient(x, gradient)
+        pointwise::linear_weight_gradient(x, gradient)
     }
 
     fn window_attention(

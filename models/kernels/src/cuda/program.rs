@@ -15,6 +15,7 @@ const VOLUMES: &str = concat!(
     include_str!("kernels/combine.cu"),
     include_str!("kernels/batch_norm.cu"),
     include_str!("kernels/leaky_relu.cu"),
+    include_str!("kernels/resize.cu"),
     include_str!("kernels/loss.cu"),
     include_str!("kernels/optimizer.cu"),
 );

@@ -8,6 +8,7 @@ mod linear;
 mod loss;
 mod normalization;
 mod optimizer;
+mod resize;
 mod tensors;
 
 pub use attention::{APART, window_attention, window_attention_gradient};
@@ -24,4 +25,5 @@ pub use normalization::{
     leaky_relu_gradient, leaky_relu_sum, update_running,
 };
 pub use optimizer::{adamw, read_scalars, sgd, squared_norm};
+pub use resize::{resize_linear, resize_linear_gradient};
 pub use tensors::{join_cases, single};

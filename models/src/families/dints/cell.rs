@@ -6,7 +6,7 @@ use burn::tensor::backend::Backend;
 use vesal_network::{CellRate, DintsCell, DintsConfig};
 
 use super::layers::{ConvNorm, Rectifiable};
-use crate::blocks::{InstanceNorm, conv, resize_linear};
+use crate::blocks::{InstanceNorm, conv};
 use crate::ops::NetworkOps;
 
 /// A way from a node to one of the next block.
@@ -105,5 +105,5 @@ impl<B: Backend> Resampling<B> {
 /// Twice the voxels along each axis, by interpolation.
 pub(super) fn double<B: Backend, O: NetworkOps<B>>(ops: &mut O, x: O::Value) -> O::Value {
     let (_, space) = ops.shape(&x).volume();
-    resize_linear(ops, x, space.map(|size| 2 * size))
+    ops.resize_linear(x, space.map(|size| 2 * size))
 }

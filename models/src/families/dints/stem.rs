@@ -6,7 +6,7 @@ use burn::tensor::backend::Backend;
 use vesal_network::DintsConfig;
 
 use super::cell::double;
-use crate::blocks::{InstanceNorm, NamedModules, conv, resize_linear};
+use crate::blocks::{InstanceNorm, NamedModules, conv};
 use crate::ops::NetworkOps;
 
 /// Name of the sequence of layers that a stem is.
@@ -57,7 +57,7 @@ impl<B: Backend> StemDown<B> {
     ) -> O::Value {
         let (_, conv1, norm1, _, conv2, norm2) = self.single();
         let (_, space) = ops.shape(&image).volume();
-        let x = resize_linear(ops, image, space.map(|size| size >> node));
+        let x = ops.resize_linear(image, space.map(|size| size >> node));
         let x = ops.conv(conv1, x);
         let x = ops.norm_relu(norm1, x);
         let x = ops.conv(conv2, x);

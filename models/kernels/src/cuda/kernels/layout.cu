@@ -41,6 +41,43 @@ COPY(copy_4, u32, u32)
 COPY(copy_single_to_half, float, Half)
 COPY(copy_half_to_single, Half, float)
 
+// Dense voxels to the places of a larger volume that lie on a grid from its first voxel; all others become 0.
+
+struct Grid {
+    u32 count;
+    u32 shape[3];
+    u32 stride[3];
+    u32 channels;
+};
+
+template <class T>
+__device__ __forceinline__ void spread(const T* from, T* into, const Grid& grid) {
+    u32 coarse[3], step = gridDim.x * blockDim.x;
+#pragma unroll
+    for (int axis = 0; axis < 3; axis++) coarse[axis] = (grid.shape[axis] - 1) / grid.stride[axis] + 1;
+    for (u32 i = blockIdx.x * blockDim.x + threadIdx.x; i < grid.count; i += step) {
+        u32 channel = i % grid.channels, rest = i / grid.channels, place[3];
+        bool on_grid = true;
+#pragma unroll
+        for (int axis = 2; axis >= 0; axis--) {
+            u32 voxel = rest % grid.shape[axis];
+            rest /= grid.shape[axis];
+            place[axis] = voxel / grid.stride[axis];
+            on_grid = on_grid && voxel == place[axis] * grid.stride[axis];
+        }
+        u32 voxel = ((rest * coarse[0] + place[0]) * coarse[1] + place[1]) * coarse[2] + place[2];
+        into[i] = on_grid ? from[(u64)voxel * grid.channels + channel] : T(0);
+    }
+}
+
+#define SPREAD(name, T)                                                                                           \
+    extern "C" __global__ void name(const T* __restrict__ from, T* __restrict__ into, Grid grid) {                \
+        spread<T>(from, into, grid);                                                                              \
+    }
+
+SPREAD(spread_2, unsigned short)
+SPREAD(spread_4, u32)
+
 // Weights [K, C, taps] to [K, taps, C] and back, a tile of channels at a time through shared memory. One block per
 // output channel and tile; the axes of the taps have strides of their own.
 
