@@ -9,9 +9,10 @@ use super::patch::Patch;
 ///
 /// **Definition**: an axis of `n` voxels is resized to `m = floor(n factor)`, and voxel `i` of the result takes voxel
 /// `j = i + floor(m / 2) - floor(n / 2)` of these, or `j = i - floor((n - m) / 2)` where `m < n`, within 0 to `m - 1`.
-/// Intensities are interpolated trilinearly at `j (n - 1) / (m - 1)`, classes are those at `floor(j n / m)`.
+/// Intensities are interpolated trilinearly at `(j + 0.5) n / m - 0.5`, within 0 to `n - 1`; classes are those at
+/// `floor(j n / m)`.
 ///
-/// **Source**: MONAI 1.6.1 `Zoom` with `padding_mode="edge"`, `keep_size=True`, modes `trilinear` with `align_corners`
+/// **Source**: MONAI 1.6.1 `Zoom` with `padding_mode="edge"`, `keep_size=True`, modes `trilinear` without `align_corners`
 /// and `nearest`.
 pub fn zoom(patch: &mut Patch, factor: f64) {
     let (x, y, z) = patch.classes.dim();
@@ -57,7 +58,8 @@ fn sources(length: usize, factor: f64) -> Vec<ZoomSource> {
     };
     let source = |index: usize| {
         let index = (index as isize + offset).clamp(0, resized as isize - 1) as usize;
-        let position = (index * (length - 1)) as f64 / (resized - 1).max(1) as f64;
+        let position = (index as f64 + 0.5) * length as f64 / resized as f64 - 0.5;
+        let position = position.clamp(0.0, (length - 1) as f64);
         let low = position as usize;
         ZoomSource {
             low,
@@ -96,7 +98,7 @@ mod tests {
         zoom(&mut shrunk, 0.8);
         // 5 voxels become 4, and the last one is repeated.
         let x: Vec<f32> = (0..5).map(|i| shrunk.image[[0, i, 0, 0]] / 100.0).collect();
-        for (found, expected) in x.iter().zip([0.0, 4.0 / 3.0, 8.0 / 3.0, 4.0, 4.0]) {
+        for (found, expected) in x.iter().zip([0.125, 1.375, 2.625, 3.875, 3.875]) {
             assert!((found - expected).abs() < 1e-5, "{x:?}");
         }
         let classes: Vec<u16> = (0..5).map(|i| shrunk.classes[[i, 0, 0]] / 100).collect();
@@ -104,8 +106,11 @@ mod tests {
 
         let mut enlarged = patch([5, 5, 5]);
         zoom(&mut enlarged, 1.8);
-        // 5 voxels become 9, of which the middle 5 stay: half a voxel apart.
+        // 5 voxels become 9, of which the middle 5 stay: 5/9 of a voxel apart.
         let x: Vec<f32> = (0..5).map(|i| enlarged.image[[0, i, 2, 2]]).collect();
-        assert_eq!(x, [122.0, 172.0, 222.0, 272.0, 322.0]);
+        for (found, step) in x.iter().zip(-2..=2) {
+            let expected = 222.0 + 100.0 * step as f32 * 5.0 / 9.0;
+            assert!((found - expected).abs() < 1e-3, "{x:?}");
+        }
     }
 }
