@@ -22,12 +22,24 @@ const BUNDLE_MODEL: &str = "model.pt";
 const FOLD_MODELS: &str = "model_fold";
 const FOLD_MODEL: &str = "best_metric_model.pt";
 const SEGRESNET_MODELS: &str = "model";
+/// Most algorithms that a message lists.
+const LISTED: usize = 12;
 
 /// Why a folder cannot be imported.
 #[derive(Debug, Error)]
 pub enum FolderError {
     #[error("`{}` has neither `configs/{TEMPLATE_SETTINGS}` of an Auto3DSeg algorithm nor `configs/inference.json` of a MONAI bundle", folder.display())]
     NoConfiguration { folder: PathBuf },
+    /// A work folder of Auto3DSeg, with those of its algorithms.
+    #[error(
+        "`{}` holds {} folders of Auto3DSeg's algorithms, expected a checkpoint or one of them",
+        folder.display(),
+        algorithms.len()
+    )]
+    WorkFolder {
+        folder: PathBuf,
+        algorithms: Vec<PathBuf>,
+    },
     /// The folder's entries cannot be listed.
     #[error("cannot list `{}`", folder.display())]
     List {
@@ -57,8 +69,16 @@ pub enum FolderError {
 
 impl FolderError {
     /// A remedy for the user, if there is one.
-    pub fn hint(&self) -> Option<&'static str> {
-        match self {
+    pub fn hint(&self) -> Option<String> {
+        let hint = match self {
+            Self::WorkFolder { algorithms, .. } => {
+                let shown = algorithms.iter().take(LISTED);
+                let mut names: Vec<_> = shown.map(|path| path.display().to_string()).collect();
+                if algorithms.len() > LISTED {
+                    names.push("...".into());
+                }
+                return Some(format!("name those to import: `{}`", names.join(" ")));
+            }
             Self::NoConfiguration { .. } => {
                 Some("a checkpoint without a folder of settings is imported by its own name")
             }
@@ -68,7 +88,8 @@ impl FolderError {
             Self::Checkpoints { .. } => Some("name the checkpoints themselves"),
             Self::Configuration(error) => error.hint(),
             Self::List { .. } | Self::Arguments(_) => None,
-        }
+        };
+        hint.map(str::to_owned)
     }
 }
 
@@ -98,7 +119,12 @@ pub(super) fn find(path: &Path) -> Result<(PathBuf, Option<PathBuf>), FolderErro
             )?
         } else {
             let folder = path.to_owned();
-            return Err(FolderError::NoConfiguration { folder });
+            let algorithms = algorithms(path)?;
+            return Err(if algorithms.is_empty() {
+                FolderError::NoConfiguration { folder }
+            } else {
+                FolderError::WorkFolder { folder, algorithms }
+            });
         };
         return Ok((checkpoint, Some(path.to_owned())));
     }
@@ -158,6 +184,24 @@ fn is_setting(root: &Path, file: &Path) -> Result<bool, FolderError> {
     }
 }
 
+/// The folders of algorithms in a folder, by name.
+fn algorithms(root: &Path) -> Result<Vec<PathBuf>, FolderError> {
+    let failed = |source| FolderError::List {
+        folder: root.to_owned(),
+        source,
+    };
+    let mut found = Vec::new();
+    for entry in root.read_dir().map_err(failed)? {
+        let folder = entry.map_err(failed)?.path();
+        // Only named, not read.
+        if folder.join("configs").join(TEMPLATE_SETTINGS).is_file() {
+            found.push(folder);
+        }
+    }
+    found.sort();
+    Ok(found)
+}
+
 fn of_folds(root: &Path) -> Result<Vec<PathBuf>, FolderError> {
     let failed = |source| FolderError::List {
         folder: root.to_owned(),
@@ -210,17 +254,28 @@ impl Folder {
         Ok(Self::Template(configuration::read(&files)?))
     }
 
+    /// Whether the configuration describes a network, of which some may be in another file.
+    pub fn has_network(&self) -> bool {
+        let (configuration, keys) = self.network_keys();
+        keys.iter()
+            .any(|key| matches!(configuration.get(key), Ok(Some(Value::Object(_)))))
+    }
+
+    fn network_keys(&self) -> (&Configuration, [&'static str; 2]) {
+        match self {
+            Self::Template(configuration) => {
+                (configuration, ["training_network#network", "network"])
+            }
+            Self::Bundle(configuration, _) => (configuration, ["network_def", "network"]),
+        }
+    }
+
     /// The network that the configuration describes; none where it describes none, or one whose architecture is in
     /// another file.
     ///
     /// **Errors**: arguments that no family has.
     pub fn network(&self) -> Result<Option<NetworkConfig>, FolderError> {
-        let (configuration, keys) = match self {
-            Self::Template(configuration) => {
-                (configuration, ["training_network#network", "network"])
-            }
-            Self::Bundle(configuration, _) => (configuration, ["network_def", "network"]),
-        };
+        let (configuration, keys) = self.network_keys();
         let Some(network @ Value::Object(_)) = configuration.first(&keys)? else {
             return Ok(None);
         };

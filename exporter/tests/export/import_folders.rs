@@ -253,6 +253,10 @@ fn folders_without_a_checkpoint_or_settings_say_so() {
     );
     let text = failed(&algorithm);
     assert!(text.contains("has 0 checkpoints"), "{text}");
+    let work = imported(&[place.path().to_owned()], &ImportOverrides::default()).unwrap_err();
+    assert!(told(&work).contains("holds 1 folders"), "{}", told(&work));
+    let hint = work.hint().unwrap();
+    assert!(hint.contains(&algorithm.display().to_string()), "{hint}");
     for fold in [0, 1] {
         let folder = format!("model_fold{fold}");
         std::fs::write(models(&algorithm, &folder, "best_metric_model.pt"), "").unwrap();

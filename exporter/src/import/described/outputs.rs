@@ -207,7 +207,8 @@ mod tests {
     #[test]
     fn other_postprocessing_is_refused_by_name() {
         let largest = r#"{"_target_": "KeepLargestConnectedComponentd", "keys": "pred"}"#;
-        let nearest = r#"{"_target_": "Invertd", "keys": "pred", "transform": {}, "orig_keys": "image"}"#;
+        let nearest =
+            r#"{"_target_": "Invertd", "keys": "pred", "transform": {}, "orig_keys": "image"}"#;
         let threshold = r#"{"_target_": "AsDiscreted", "keys": "pred", "threshold": 0.3}"#;
         let both =
             r#"{"_target_": "Activationsd", "keys": "pred", "softmax": true, "sigmoid": true}"#;
