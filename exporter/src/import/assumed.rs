@@ -7,14 +7,14 @@ use super::template::Template;
 
 /// What a checkpoint and its folder state.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Stated {
+pub(super) struct StatedParts {
     /// The network's arguments; otherwise it is told from its weights.
     pub network: bool,
     /// Settings of training, of any kind.
     pub settings: bool,
 }
 
-impl Stated {
+impl StatedParts {
     /// Adds what is assumed, before other assumptions.
     pub fn assume(
         self,

@@ -15,7 +15,7 @@ use vesal_network::{
 };
 use vesal_weights::{Checkpoint, CheckpointError};
 
-use super::assumed::Stated;
+use super::assumed::StatedParts;
 use super::folder::{self, Folder, FolderError};
 use super::folder_settings::{self, FolderSettingsError};
 use super::overrides::ImportOverrides;
@@ -333,7 +333,7 @@ fn load(
         (None, Some((_, folder))) => folder.network().map_err(unusable)?,
         (described, _) => described,
     };
-    let stated = Stated {
+    let stated = StatedParts {
         network: described.is_some()
             || folder
                 .as_ref()

@@ -9,7 +9,7 @@ use flate2::read::DeflateDecoder;
 use thiserror::Error;
 use vesal_files::regular;
 
-use crate::directory::{Directory, DirectoryError, Entry, Method};
+use crate::directory::{Directory, DirectoryError, Entry, EntryMethod};
 
 /// Largest pickle in bytes; that of a network with hundreds of layers has less than one MiB.
 const MAX_PICKLE_BYTES: u64 = 64 << 20;
@@ -161,12 +161,12 @@ impl Archive {
         let raw = (&mut self.file).take(entry.compressed);
         let mut bytes = Vec::with_capacity(entry.size as usize);
         match entry.method {
-            Method::Stored => raw.take(entry.size).read_to_end(&mut bytes),
+            EntryMethod::Stored => raw.take(entry.size).read_to_end(&mut bytes),
             // One byte more tells that there are too many.
-            Method::Deflated => DeflateDecoder::new(raw)
+            EntryMethod::Deflated => DeflateDecoder::new(raw)
                 .take(entry.size + 1)
                 .read_to_end(&mut bytes),
-            Method::Unknown => {
+            EntryMethod::Unknown => {
                 return Err(unsupported("neither plain nor deflated").into());
             }
         }?;

@@ -51,7 +51,7 @@ pub enum DirectoryError {
 
 /// How the bytes of an entry are stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Method {
+pub(crate) enum EntryMethod {
     Stored,
     Deflated,
     Unknown,
@@ -59,7 +59,7 @@ pub(crate) enum Method {
 
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Entry {
-    pub method: Method,
+    pub method: EntryMethod,
     pub encrypted: bool,
     pub crc: u32,
     /// Bytes in the file.
@@ -263,11 +263,11 @@ fn read_entry(rest: &mut &[u8]) -> Result<(Box<str>, Entry), DirectoryError> {
     widen(&mut sizes, extra)?;
     let [size, compressed, local] = sizes;
     let method = match u16_at(fixed, 10) {
-        0 => Method::Stored,
-        8 => Method::Deflated,
-        _ => Method::Unknown,
+        0 => EntryMethod::Stored,
+        8 => EntryMethod::Deflated,
+        _ => EntryMethod::Unknown,
     };
-    if method == Method::Stored && size != compressed {
+    if method == EntryMethod::Stored && size != compressed {
         return Err(DirectoryError::Damaged("a stored entry has two sizes"));
     }
     let entry = Entry {
