@@ -163,7 +163,7 @@ fn foreign_weights_and_odd_kernels_are_refused() {
     let foreign = Shapes::from_iter([("conv1.weight", vec![8, 1, 3, 3, 3])]);
     assert!(matches!(
         NetworkConfig::infer(&foreign),
-        Err(ArchitectureError::Missing { .. })
+        Err(ArchitectureError::Unknown { found, families }) if found == "conv1.weight" && families.len() == 4
     ));
     let shapes = shapes_of(&config(2, 1, None));
     let mut shapes = view(&shapes);
@@ -277,6 +277,10 @@ fn odd_tensors_of_dints_are_refused() {
     assert!(matches!(
         refused("stem_finals.1.weight", Some(&[usize::MAX, 1, 1, 1, 1])),
         ArchitectureError::Channels { .. }
+    ));
+    assert!(matches!(
+        refused("stem_down.0.mod.2.weight", None),
+        ArchitectureError::PlainNorms { .. }
     ));
     // The cell is then one that changes nothing, and the template has none there.
     let mut shapes = whole.clone();

@@ -67,7 +67,14 @@ pub enum Error {
     Convert(#[from] ConvertError),
     #[error(transparent)]
     Rules(#[from] RulesError),
-    #[error("no member of the bundle held out fold {found}, expected one of {expected:?}")]
+    #[error(
+        "no member of the bundle held out fold {found}, {}",
+        if expected.is_empty() {
+            "as imported networks have no folds".to_owned()
+        } else {
+            format!("expected one of {expected:?}")
+        }
+    )]
     NoSuchFold {
         found: usize,
         /// Folds that members held out.
@@ -356,4 +363,22 @@ pub(crate) fn one_line(error: &(dyn StdError + 'static)) -> String {
         .collect();
     lines.dedup();
     lines.join(": ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bundle_without_folds_says_why() {
+        let error = |expected| Error::NoSuchFold { found: 1, expected };
+        assert_eq!(
+            error(vec![]).to_string(),
+            "no member of the bundle held out fold 1, as imported networks have no folds"
+        );
+        assert_eq!(
+            error(vec![0, 2]).to_string(),
+            "no member of the bundle held out fold 1, expected one of [0, 2]"
+        );
+    }
 }

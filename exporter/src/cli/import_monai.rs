@@ -19,7 +19,7 @@ use crate::import::{ImportError, ImportOverrides, PlanningError, import};
 /// override them.
 #[derive(Debug, Args)]
 pub(super) struct ImportMonai {
-    /// Checkpoints, as `torch.save` writes them, or folders of Auto3DSeg algorithms and MONAI bundles
+    /// Checkpoints, as `torch.save` writes them, safetensors files, or folders of Auto3DSeg algorithms and MONAI bundles
     #[arg(required = true, value_name = "CHECKPOINT")]
     checkpoints: Vec<PathBuf>,
     /// Sliding window in voxels, as in training

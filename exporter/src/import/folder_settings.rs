@@ -7,7 +7,7 @@ use vesal_models::monai::{Arguments, ArgumentsError};
 use vesal_network::NetworkConfig;
 
 use super::configuration::{Configuration, ConfigurationError};
-use super::described::{ComponentError, Preparation, StatedOutputs, StatedWindows};
+use super::described::{ComponentError, Inverted, Preparation, StatedOutputs, StatedWindows};
 use super::folder::Folder;
 use super::labels::{self, ClassName};
 use super::overrides::ImportOverrides;
@@ -124,11 +124,12 @@ fn bundle(
         ..InferenceSettings::default()
     };
     let missing = |list, missing| ComponentError::Missing { list, missing };
-    match configuration.get("preprocessing")? {
-        Some(transforms) => prepare(&mut settings, &transforms, network, flags)?,
-        None if flags.modality.is_some() => {}
+    let preprocessing = configuration.get("preprocessing")?;
+    let image = match &preprocessing {
+        Some(transforms) => prepare(&mut settings, transforms, network, flags)?,
+        None if flags.modality.is_some() => None,
         None => return Err(missing("preprocessing", "all transforms").into()),
-    }
+    };
     if flags.roi.is_none() || flags.overlap.is_none() {
         let inferer = configuration.get("inferer")?;
         let windows = StatedWindows::read(&inferer.ok_or_else(|| missing("inferer", "a class"))?)?;
@@ -140,14 +141,18 @@ fn bundle(
     if flags.activation.is_none() {
         let transforms = configuration.get("postprocessing")?;
         let transforms = transforms.ok_or_else(|| missing("postprocessing", "all transforms"))?;
-        let outputs = StatedOutputs::read(&transforms)?;
+        let inverted = Inverted {
+            transforms: preprocessing.as_ref(),
+            image: image.as_deref(),
+        };
+        let outputs = StatedOutputs::read(&transforms, &inverted)?;
         settings.sigmoid = Some(outputs.is_sigmoid());
         settings.restore = outputs.restore;
     }
     Ok(settings)
 }
 
-/// Takes preprocessing from transforms.
+/// Takes preprocessing from transforms, and gives the name of the images, as far as they are understood.
 ///
 /// **Errors**: a plan cannot express them, and no modality is stated that would.
 fn prepare(
@@ -155,18 +160,18 @@ fn prepare(
     transforms: &Value,
     network: &NetworkConfig,
     flags: &ImportOverrides,
-) -> Result<(), ComponentError> {
+) -> Result<Option<String>, ComponentError> {
     let prepared = Preparation::read(transforms, network.in_channels());
     let (prepared, stated) = match (prepared, flags.modality) {
         (Ok(prepared), stated) => (prepared, stated),
-        (Err(_), Some(_)) => return Ok(()),
+        (Err(_), Some(_)) => return Ok(None),
         (Err(error), None) => return Err(error),
     };
     settings.modality = settings.modality.or(prepared.modality);
     if stated.is_none() || stated == settings.modality {
         settings.steps = Some(prepared.steps);
     }
-    Ok(())
+    Ok(Some(prepared.image))
 }
 
 /// The modality that a bundle's metadata states, if a plan has it.

@@ -1,5 +1,6 @@
 //! Imports networks that other programs trained.
 
+mod assumed;
 mod configuration;
 mod described;
 mod folder;

@@ -15,6 +15,7 @@ use vesal_network::{
 };
 use vesal_weights::{Checkpoint, CheckpointError};
 
+use super::assumed::StatedParts;
 use super::folder::{self, Folder, FolderError};
 use super::folder_settings::{self, FolderSettingsError};
 use super::overrides::ImportOverrides;
@@ -121,8 +122,15 @@ impl ImportError {
         match self {
             Self::Checkpoint { source, .. } => source.hint().map(str::to_owned),
             Self::Planning { source, .. } => source.hint(),
-            Self::Folder { source, .. } => source.hint().map(str::to_owned),
+            Self::Folder { source, .. } => source.hint(),
             Self::FolderSettings { source, .. } => source.hint().map(str::to_owned),
+            Self::Disagree {
+                what: "channels" | "images of a case",
+                ..
+            } => Some(
+                "networks of other images are no ensemble: import them separately, or state the same `--modality` for all if only it differs"
+                    .into(),
+            ),
             Self::Disagree { .. } => Some(
                 "flags override the checkpoints, so that they agree; otherwise import them separately"
                     .into(),
@@ -134,6 +142,11 @@ impl ImportError {
                 "`--architecture FILE` states it: the matrices `node_a`, `code_a` and `code_c` of its `search_code_*.pt` as JSON, see docs/importing.md"
                     .into(),
             ),
+            Self::Architecture { source, .. }
+            | Self::Weights {
+                source: WeightsError::Architecture(source),
+                ..
+            } => source.hint().map(str::to_owned),
             Self::DintsFile { source, .. } => Some(source.hint().into()),
             Self::UnusedFlag { flag, .. } => Some(format!("leave `{flag}` out")),
             Self::Rules { source, .. } => source.hint().map(str::to_owned),
@@ -277,6 +290,19 @@ fn inferred(
     }
 }
 
+/// Names the tensors of a SegResNetDS in two dimensions as Auto3DSeg's wrapper does, if they come without it.
+fn with_wrapper(tensors: StateDict) -> StateDict {
+    const WRAPPER: &str = "net.";
+    let stem = tensors.get("encoder.conv_init.weight");
+    if stem.is_none_or(|stem| stem.shape.to_vec().len() != 4) {
+        return tensors;
+    }
+    let tensors = tensors.into_iter();
+    tensors
+        .map(|(name, data)| (format!("{WRAPPER}{name}"), data))
+        .collect()
+}
+
 fn load(
     path: &Path,
     index: usize,
@@ -291,8 +317,9 @@ fn load(
     let at = || file.clone();
     let (_, checkpoint_sha256) =
         digest::sha256_file(&file).map_err(|source| ImportError::Digest { path: at(), source })?;
-    let checkpoint =
+    let mut checkpoint =
         Checkpoint::read(&file).map_err(|source| ImportError::Checkpoint { path: at(), source })?;
+    checkpoint.tensors = with_wrapper(checkpoint.tensors);
     // What a checkpoint states itself takes precedence.
     let root = root.filter(|_| checkpoint.config.is_none());
     let folder = root.as_deref().map(|root| Ok((root, Folder::read(root)?)));
@@ -305,6 +332,13 @@ fn load(
     let described = match (settings.network.take(), &folder) {
         (None, Some((_, folder))) => folder.network().map_err(unusable)?,
         (described, _) => described,
+    };
+    let stated = StatedParts {
+        network: described.is_some()
+            || folder
+                .as_ref()
+                .is_some_and(|(_, folder)| folder.has_network()),
+        settings: checkpoint.config.is_some() || folder.is_some(),
     };
     let mut config = match described {
         Some(network) => network,
@@ -339,8 +373,9 @@ fn load(
             }
         })?;
     }
-    let planned = plan::plan(&settings, flags, &config, given.name)
+    let mut planned = plan::plan(&settings, flags, &config, given.name)
         .map_err(|source| ImportError::Planning { path: at(), source })?;
+    stated.assume(&config, flags, &mut planned.assumptions);
     let network = weights::load(&config, checkpoint.tensors, &Default::default())
         .map_err(|source| ImportError::Weights { path: at(), source })?;
     let provenance = MemberProvenance::ImportedMonai {

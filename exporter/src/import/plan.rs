@@ -5,6 +5,7 @@ use vesal_bundle::deploy_plan::{Activation, Channel, Label, Modality};
 use vesal_network::NetworkConfig;
 use vesal_volume::window::{Blend, Padding, WindowPlan};
 
+use super::assumed::SOFTMAX;
 use super::labels::{self, ClassName};
 use super::overrides::ImportOverrides;
 use super::planning_error::PlanningError;
@@ -54,10 +55,7 @@ pub(super) fn plan(
     });
     let activation = flags.activation.or(stated).unwrap_or_else(|| {
         if template.is_uniform() {
-            assumptions.push(
-                "classes exclude each other (softmax); `--activation sigmoid` states that they are regions"
-                    .into(),
-            );
+            assumptions.push(SOFTMAX.into());
         }
         Activation::Softmax
     });

@@ -53,7 +53,15 @@ impl FamilyPlans {
         });
         match (different, same) {
             (Some(different), _) => Err(different),
-            (None, Some(index)) => Ok(index),
+            (None, Some(index)) => {
+                let known = &mut self.plans[index].planned.assumptions;
+                for assumption in planned.assumptions {
+                    if !known.contains(&assumption) {
+                        known.push(assumption);
+                    }
+                }
+                Ok(index)
+            }
             (None, None) => {
                 self.plans.push(FamilyPlan {
                     path: path.to_owned(),

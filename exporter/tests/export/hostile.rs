@@ -4,8 +4,8 @@ use std::fs;
 use std::path::PathBuf;
 
 use crate::support::checkpoint::{
-    Layout, archive, call, contiguous, dict, float, global, int, ints, pickle, tensor, text, tuple,
-    write,
+    Layout, Pickled, archive, call, contiguous, dict, float, global, int, ints, pickle, tensor,
+    text, tuple, view, write,
 };
 use crate::support::{self, config, network, tensors};
 use burn::tensor::TensorData;
@@ -187,9 +187,9 @@ fn broken_pickles_are_typed_errors() {
 
 #[test]
 fn tensors_stay_inside_their_storage() {
-    let state = |view: Vec<u8>| pickle(dict(&[("state_dict", dict(&[("w", view)]))]));
+    let state = |tensor: Vec<u8>| pickle(dict(&[("state_dict", dict(&[("w", tensor)]))]));
     let float_tensor = |offset, shape: &[usize], strides: &[usize]| {
-        state(tensor("FloatStorage", "0", offset, shape, strides))
+        state(view("FloatStorage", "0", 4, offset, shape, strides))
     };
     let outside: [(usize, &[usize], &[usize]); 6] = [
         (0, &[5], &[1]),
@@ -241,23 +241,74 @@ fn tensors_stay_inside_their_storage() {
 }
 
 #[test]
-fn one_storage_cannot_be_read_a_million_times() {
-    let view = tensor("FloatStorage", "0", 0, &[1 << 20], &[1]);
-    let names: Vec<String> = (0..64).map(|index| format!("w{index}")).collect();
-    let entries: Vec<_> = names
-        .iter()
-        .map(|name| (name.as_str(), view.clone()))
+fn storages_are_read_once_for_all_their_views() {
+    let state = |views: &[(String, Pickled)]| {
+        let views = views
+            .iter()
+            .map(|(name, view)| (name.as_str(), view.clone()));
+        pickle(dict(&views.collect::<Vec<_>>()))
+    };
+    let halves = |key: &str, elements| {
+        [0, 2].map(|offset| {
+            let half = view("FloatStorage", key, elements, offset, &[2], &[1]);
+            (format!("{key}.{offset}"), half)
+        })
+    };
+    let views = [halves("0", 4), halves("1", 4)].concat();
+    let found = read_pickle(&state(&views), &[("0", 16), ("1", 16)]).unwrap();
+    assert_eq!(found.tensors.len(), 4);
+    // Many names of one tensor would take many times the memory of the file.
+    let whole = tensor("FloatStorage", "0", 0, &[1 << 20], &[1]);
+    let named: Vec<_> = (0..64)
+        .map(|index| (format!("w{index}"), whole.clone()))
         .collect();
-    let error = read_pickle(
-        &pickle(dict(&[("state_dict", dict(&entries))])),
-        &[("0", 4 << 20)],
-    )
-    .unwrap_err();
+    assert!(read_pickle(&state(&named[..4]), &[("0", 4 << 20)]).is_ok());
+    let error = read_pickle(&state(&named), &[("0", 4 << 20)]).unwrap_err();
     assert!(
-        matches!(
-            error,
-            CheckpointError::Archive(ArchiveError::Overlap { .. })
-        ),
+        matches!(error, CheckpointError::Shared { elements } if elements == 1 << 20),
+        "{error}"
+    );
+    assert!(error.hint().unwrap().contains("clone"), "{error}");
+    // A storage has the bytes that the pickle states, and all of its tensors state the same.
+    for (bytes, elements) in [(15, 4), (20, 4), (16, 3), (16, 1 << 30)] {
+        let error = read_pickle(&state(&halves("0", elements)), &[("0", bytes)]).unwrap_err();
+        assert!(
+            matches!(error, CheckpointError::StorageSize { bytes: 4, .. }),
+            "{error}"
+        );
+    }
+    let two = [halves("0", 4)[0].clone(), halves("0", 5)[1].clone()];
+    let error = read_pickle(&state(&two), &[("0", 16)]).unwrap_err();
+    assert!(
+        matches!(error, CheckpointError::StorageType { .. }),
+        "{error}"
+    );
+}
+
+#[test]
+fn state_dicts_under_other_keys_are_found_or_named() {
+    let state = || dict(&[("_orig_mod.a", tensor("FloatStorage", "0", 0, &[1], &[1]))]);
+    let optimizer = || dict(&[("lr", float(0.1))]);
+    for key in ["network", "student", "model_state_dict"] {
+        let object = dict(&[
+            (key, state()),
+            ("optimizer", optimizer()),
+            ("epoch", int(1)),
+        ]);
+        let found = read_pickle(&pickle(object), &[("0", 4)]).unwrap();
+        assert!(found.tensors.keys().eq(["a"]), "{key}");
+    }
+    let object = dict(&[("student", state()), ("teacher", state())]);
+    let error = read_pickle(&pickle(object), &[("0", 4)]).unwrap_err();
+    assert!(
+        error.to_string().contains("`student`, `teacher`"),
+        "{error}"
+    );
+    assert!(error.hint().unwrap().contains("state_dict"), "{error}");
+    let object = dict(&[("optimizer", optimizer()), ("epoch", int(1))]);
+    let error = read_pickle(&pickle(object), &[]).unwrap_err();
+    assert!(
+        error.to_string().contains("found `optimizer`, `epoch`"),
         "{error}"
     );
 }
@@ -325,13 +376,19 @@ fn files_that_are_no_checkpoints_say_so() {
         );
     }
     let error = read_pickle(&pickle(int(1)), &[]).unwrap_err();
-    assert!(matches!(error, CheckpointError::NoStateDict), "{error}");
+    assert!(
+        matches!(error, CheckpointError::NoStateDict { .. }),
+        "{error}"
+    );
     let error = read_pickle(
         &pickle(dict(&[("state_dict", dict(&[("w", int(1))]))])),
         &[],
     )
     .unwrap_err();
-    assert!(matches!(error, CheckpointError::NoStateDict), "{error}");
+    assert!(
+        matches!(error, CheckpointError::NoStateDict { .. }),
+        "{error}"
+    );
 }
 
 #[test]
@@ -471,7 +528,10 @@ fn weights_must_be_exactly_those_of_the_network() {
 
     let mut fewer = intact.clone();
     fewer.remove(name);
-    assert!(matches!(load(fewer), WeightsError::Missing { count: 1, names } if names == [name]));
+    assert!(matches!(
+        load(fewer),
+        WeightsError::Architecture(ArchitectureError::Missing { tensor, .. }) if tensor == name
+    ));
     let mut more = intact.clone();
     more.insert("running_mean".into(), TensorData::new(vec![0_f32], [1]));
     assert!(
@@ -479,7 +539,10 @@ fn weights_must_be_exactly_those_of_the_network() {
     );
     let mut other = intact.clone();
     other.insert(name.into(), TensorData::new(vec![0_f32; 5], [5]));
-    assert!(matches!(load(other), WeightsError::Shape { found, .. } if found == [5]));
+    assert!(matches!(
+        load(other),
+        WeightsError::Architecture(ArchitectureError::Shape { found, .. }) if found == [5]
+    ));
     let mut infinite = intact.clone();
     infinite.insert(
         name.into(),

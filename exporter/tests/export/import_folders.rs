@@ -1,5 +1,6 @@
 //! Importing MONAI's bundles and folders of Auto3DSeg's algorithms.
 
+use std::fs;
 use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
@@ -181,6 +182,21 @@ fn what_a_bundle_needs_code_for_is_refused_and_can_be_stated() {
     }
     for (pointer, value, expected) in [
         ("/network_def/_target_", json!("UNet"), "_target_"),
+        (
+            "/network_def/_target_",
+            json!("scripts.mynet.SegResNetDS"),
+            "_target_",
+        ),
+        (
+            "/network_def/norm",
+            json!(["INSTANCE", {"affine": false}]),
+            "norm",
+        ),
+        (
+            "/network_def",
+            json!({"_target_": "SegResNetDS", "norm": "INSTANCE", "n_groups": 3}),
+            "n_groups",
+        ),
         ("/network_def/blocks_down", json!("$[1, 2]"), "blocks_down"),
         ("/network_def/init_filters", json!(8), "init_filters"),
         ("/preprocessing/transforms/0/keys", json!("@lost"), "`lost`"),
@@ -189,6 +205,35 @@ fn what_a_bundle_needs_code_for_is_refused_and_can_be_stated() {
         let error = imported(&[root], &ImportOverrides::default()).unwrap_err();
         assert!(told(&error).contains(expected), "{}", told(&error));
     }
+}
+
+#[cfg(unix)]
+#[test]
+fn settings_that_are_no_files_of_the_folder_are_refused() {
+    let (place, root) = bundle(&inference(network()));
+    let told_of =
+        |path: PathBuf| told(&imported(&[path], &ImportOverrides::default()).unwrap_err());
+    let file = root.join("configs/metadata.json");
+    let elsewhere = place.path().join("elsewhere.json");
+    fs::rename(&file, &elsewhere).unwrap();
+    for (target, expected) in [
+        (elsewhere.as_path(), "is a link out of the folder"),
+        (Path::new("/dev/zero"), "is not a regular file"),
+        (Path::new("absent.json"), "is a link to nothing"),
+    ] {
+        std::os::unix::fs::symlink(target, &file).unwrap();
+        let text = told_of(root.clone());
+        assert!(text.contains(expected), "{text}");
+        fs::remove_file(&file).unwrap();
+    }
+    let _socket = std::os::unix::net::UnixListener::bind(&file).unwrap();
+    let text = told_of(root.join("models/model.pt"));
+    assert!(text.contains("is not a regular file"), "{text}");
+    fs::remove_file(&file).unwrap();
+    // A link within the folder is one of its files.
+    fs::rename(&elsewhere, root.join("configs/other.json")).unwrap();
+    std::os::unix::fs::symlink("other.json", &file).unwrap();
+    assert!(imported(&[root], &ImportOverrides::default()).is_ok());
 }
 
 #[test]
@@ -208,6 +253,10 @@ fn folders_without_a_checkpoint_or_settings_say_so() {
     );
     let text = failed(&algorithm);
     assert!(text.contains("has 0 checkpoints"), "{text}");
+    let work = imported(&[place.path().to_owned()], &ImportOverrides::default()).unwrap_err();
+    assert!(told(&work).contains("holds 1 folders"), "{}", told(&work));
+    let hint = work.hint().unwrap();
+    assert!(hint.contains(&algorithm.display().to_string()), "{hint}");
     for fold in [0, 1] {
         let folder = format!("model_fold{fold}");
         std::fs::write(models(&algorithm, &folder, "best_metric_model.pt"), "").unwrap();

@@ -5,9 +5,13 @@ use std::process::{Command, Output};
 
 use crate::support::checkpoint::{Layout, Pickled, dict, int, text, tuple, write};
 use crate::support::{config, engine_options, runtime, tensors};
+use burn::tensor::TensorData;
+use safetensors::Dtype;
+use safetensors::tensor::TensorView;
 use vesal_bundle::Bundle;
 use vesal_bundle::manifest::MemberProvenance;
 use vesal_engine::verify;
+use vesal_network::SegResNet2dConfig;
 
 fn network_settings() -> Pickled {
     network_with("", int(0))
@@ -135,6 +139,118 @@ fn what_is_not_stated_is_asked_for_or_said() {
         "{}",
         stderr(&output)
     );
+}
+
+#[test]
+fn weights_alone_are_imported_with_what_is_assumed_of_them() {
+    let directory = tempfile::tempdir().unwrap();
+    let place = directory.path();
+    let tensors = tensors(&config(&[1, 2], [1, 3], None), 1);
+    write(
+        &place.join("model.pt"),
+        &tensors,
+        "_orig_mod.",
+        Layout::Contiguous,
+        &[],
+    );
+    let views = tensors.iter().map(|(name, data)| {
+        let view = TensorView::new(Dtype::F32, data.shape.to_vec(), data.as_bytes());
+        (name, view.unwrap())
+    });
+    let file = place.join("model.safetensors");
+    safetensors::serialize_to_file(views, None, &file).unwrap();
+    let told = |flags: &[&str]| {
+        let usual = [
+            "--roi",
+            "8,8,12",
+            "--modality",
+            "mri",
+            "--labels",
+            "background,a,b",
+        ];
+        let flags = [flags, &usual, &["--json", "--overwrite"]].concat();
+        let output = export(place, &flags);
+        assert!(output.status.success(), "{}", stderr(&output));
+        let summary: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+        let assumed = summary["assumptions"].as_array().unwrap().iter();
+        let assumed = assumed.map(|text| text.as_str().unwrap().to_owned());
+        assumed.collect::<Vec<_>>()
+    };
+    for file in ["model.pt", "model.safetensors"] {
+        let assumed = told(&[file]);
+        let expected = [
+            "instance normalization and ReLU",
+            "classes exclude each other (softmax)",
+            "images are not resampled",
+        ];
+        assert_eq!(assumed.len(), expected.len(), "{assumed:?}");
+        for (assumed, expected) in assumed.iter().zip(expected) {
+            assert!(assumed.starts_with(expected), "{assumed}");
+        }
+    }
+    let assumed = told(&["model.pt", "--activation", "softmax", "--spacing", "1,1,2"]);
+    assert_eq!(assumed.len(), 1, "{assumed:?}");
+}
+
+#[test]
+fn networks_of_planes_need_no_wrapper() {
+    let directory = tempfile::tempdir().unwrap();
+    let place = directory.path();
+    let network = SegResNet2dConfig {
+        in_channels: 1,
+        out_channels: 2,
+        init_filters: 4,
+        blocks_down: vec![1, 1],
+        dsdepth: 1,
+    };
+    // As MONAI's own class names and shapes them, without Auto3DSeg's wrapper.
+    let plain = tensors(&network.into(), 1)
+        .into_iter()
+        .map(|(name, mut data)| {
+            let shape = data.shape.to_vec();
+            if let [kept @ .., 1] = &shape[..]
+                && kept.len() == 4
+            {
+                data.shape = kept.into();
+            }
+            if name.ends_with("running_var") {
+                data = TensorData::ones::<f32, _>(shape.clone());
+            }
+            (name.strip_prefix("net.").unwrap().to_owned(), data)
+        });
+    write(
+        &place.join("model.pt"),
+        &plain.collect(),
+        "",
+        Layout::Contiguous,
+        &[],
+    );
+    let output = export(place, &["model.pt", "--roi", "8,8,4"]);
+    assert!(output.status.success(), "{}", stderr(&output));
+    assert!(
+        stderr(&output).contains("assumed: ReLU"),
+        "{}",
+        stderr(&output)
+    );
+}
+
+#[test]
+fn weights_of_other_networks_are_told_with_what_is_supported() {
+    let directory = tempfile::tempdir().unwrap();
+    let place = directory.path();
+    let other = tensors(&config(&[1, 2], [1, 3], None), 1);
+    write(
+        &place.join("model.pt"),
+        &other,
+        "unet.",
+        Layout::Contiguous,
+        &[],
+    );
+    let output = export(place, &["model.pt", "--roi", "8,8,8"]);
+    assert_eq!(output.status.code(), Some(3));
+    let text = stderr(&output);
+    assert!(text.contains("expected a SegResNetDS, "), "{text}");
+    assert!(text.contains("hint: other networks"), "{text}");
 }
 
 #[test]

@@ -54,7 +54,7 @@ pub fn dict(entries: &[(&str, Pickled)]) -> Pickled {
     [b"}(".to_vec(), entries, b"u".to_vec()].concat()
 }
 
-/// A view of a storage of 32-bit floats, or of another type.
+/// A tensor that has a storage for itself.
 pub fn tensor(
     storage: &str,
     key: &str,
@@ -62,13 +62,24 @@ pub fn tensor(
     shape: &[usize],
     strides: &[usize],
 ) -> Pickled {
-    let elements = int(shape.iter().product());
+    view(storage, key, shape.iter().product(), offset, shape, strides)
+}
+
+/// A view of a storage of this many elements: 32-bit floats, or of another type.
+pub fn view(
+    storage: &str,
+    key: &str,
+    elements: usize,
+    offset: usize,
+    shape: &[usize],
+    strides: &[usize],
+) -> Pickled {
     let id = [
         text("storage"),
         global("torch", storage),
         text(key),
         text("cpu"),
-        elements,
+        int(elements),
     ];
     let hooks = call(global("collections", "OrderedDict"), &[]);
     call(

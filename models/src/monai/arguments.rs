@@ -76,6 +76,20 @@ impl<'a> Arguments<'a> {
         }
     }
 
+    /// Refuses arguments other than these; null is none.
+    ///
+    /// **Errors**: [`ArgumentsError::Unsupported`] for the first other one.
+    pub fn allow(&self, names: &[&str]) -> Result<(), ArgumentsError> {
+        // The name of the class, and what configurations say about it.
+        const ALWAYS: [&str; 3] = ["_target_", "_desc_", "_requires_"];
+        let known = |name: &str| ALWAYS.contains(&name) || names.contains(&name);
+        let mut fields = self.map.iter();
+        match fields.find(|(name, value)| !known(name) && !value.is_null()) {
+            None => Ok(()),
+            Some((name, _)) => Err(self.unsupported(name, "no such argument")),
+        }
+    }
+
     fn path_of(&self, field: &str) -> String {
         format!("{}.{field}", self.path)
     }
@@ -173,7 +187,10 @@ fn numbers<const N: usize>(value: &Value) -> Option<[f64; N]> {
         .ok()
 }
 
-/// Name of a class without its modules.
-pub(crate) fn class_of(target: &str) -> &str {
-    target.rsplit('.').next().unwrap_or(target)
+/// Name of a class of MONAI without its modules; none for classes of other packages.
+pub fn class_of(target: &str) -> Option<&str> {
+    match target.rsplit_once('.') {
+        None => Some(target),
+        Some((modules, class)) => (modules.split('.').next() == Some("monai")).then_some(class),
+    }
 }

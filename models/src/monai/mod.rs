@@ -4,8 +4,7 @@ mod arguments;
 mod residual_unet;
 
 pub use crate::families::dints::{DintsFileError, read_architecture};
-pub(crate) use arguments::class_of;
-pub use arguments::{Arguments, ArgumentsError};
+pub use arguments::{Arguments, ArgumentsError, class_of};
 pub(crate) use residual_unet::{NormArgument, ResidualUNetArguments, name_of};
 
 use serde_json::Value;
@@ -65,12 +64,12 @@ pub fn network(config: &Arguments<'_>) -> Result<Option<NetworkConfig>, Argument
         root: config.root,
     };
     let class = match network.text("_target_")? {
-        None => NETWORKS[0].class,
+        None => Some(NETWORKS[0].class),
         Some(target) => class_of(target),
     };
     let mut known = NETWORKS.iter();
-    let found = known.find(|known| known.class == class && (known.describes)(&network));
-    const CLASSES: &str = "SegResNetDS, SwinUNETR or DiNTS";
+    let found = known.find(|known| Some(known.class) == class && (known.describes)(&network));
+    const CLASSES: &str = "MONAI's SegResNetDS, SwinUNETR or DiNTS";
     let found = found.ok_or_else(|| network.unsupported("_target_", CLASSES))?;
     (found.read)(config, &network).map(Some)
 }

@@ -27,6 +27,20 @@ impl ResidualUNetArguments {
     ///
     /// **Source**: MONAI 1.6.1 `SegResNetDS.__init__`.
     pub fn read(network: &Arguments<'_>, norm: NormArgument) -> Result<Self, ArgumentsError> {
+        network.allow(&[
+            "spatial_dims",
+            "init_filters",
+            "in_channels",
+            "out_channels",
+            "act",
+            "norm",
+            "blocks_down",
+            "blocks_up",
+            "dsdepth",
+            "preprocess",
+            "upsample_mode",
+            "resolution",
+        ])?;
         check_named(network, "act", &["RELU"], &["inplace"], "relu")?;
         check_named(network, "norm", norm.names, &["affine"], norm.expected)?;
         if network

@@ -1,13 +1,15 @@
 //! The archive that PyTorch saves: a pickle and one entry of raw bytes per storage.
 
 use std::fs::File;
-use std::io::{self, BufReader, Read};
+use std::io::{self, BufReader, Read, Seek, SeekFrom};
 use std::path::Path;
 
+use flate2::Crc;
+use flate2::read::DeflateDecoder;
 use thiserror::Error;
 use vesal_files::regular;
-use zip::ZipArchive;
-use zip::result::ZipError;
+
+use crate::directory::{Directory, DirectoryError, Entry, EntryMethod};
 
 /// Largest pickle in bytes; that of a network with hundreds of layers has less than one MiB.
 const MAX_PICKLE_BYTES: u64 = 64 << 20;
@@ -22,7 +24,7 @@ pub enum ArchiveError {
     Read(#[from] io::Error),
     /// Not a ZIP archive, or a damaged one.
     #[error("the file is not an intact ZIP archive, expected one as PyTorch 1.6 or later saves it")]
-    Zip(#[from] ZipError),
+    Zip(#[from] DirectoryError),
     /// No pickle, or more than one.
     #[error("the archive has {found} entries `{PICKLE}`, expected 1")]
     Pickles { found: usize },
@@ -34,6 +36,11 @@ pub enum ArchiveError {
     ByteOrder { found: String },
     #[error("the archive has no entry `{entry}`")]
     Missing { entry: String },
+    /// Bytes that are not those that were stored.
+    #[error(
+        "entry `{entry}` is damaged: its bytes do not have the size and checksum that the archive states"
+    )]
+    Damaged { entry: String },
     /// The entries are together larger than the file.
     #[error("the archive's entries are together larger than its {limit} bytes")]
     Overlap {
@@ -46,7 +53,7 @@ impl ArchiveError {
     /// A remedy for the user, if there is one.
     pub fn hint(&self) -> Option<&'static str> {
         match self {
-            Self::Zip(_) => Some(
+            Self::Zip(_) | Self::Damaged { .. } => Some(
                 "if PyTorch reads the file, load it there and save it again with `torch.save`, which has written ZIP archives since version 1.6",
             ),
             Self::ByteOrder { .. } => {
@@ -58,7 +65,8 @@ impl ArchiveError {
 }
 
 pub(crate) struct Archive {
-    zip: ZipArchive<BufReader<File>>,
+    file: BufReader<File>,
+    directory: Directory,
     folder: String,
     /// Bytes that may still be read, so that overlapping entries yield no more than the file's size.
     budget: u64,
@@ -70,11 +78,15 @@ impl Archive {
     pub fn open(path: &Path) -> Result<(Self, Vec<u8>), ArchiveError> {
         let file = regular::open(path)?;
         let size = file.metadata()?.len();
-        let zip = ZipArchive::new(BufReader::new(file))?;
-        let pickles: Vec<String> = zip
-            .file_names()
-            .filter(|name| *name == PICKLE || name.ends_with(&format!("/{PICKLE}")))
-            .map(str::to_owned)
+        let mut file = BufReader::new(file);
+        let directory = Directory::read(&mut file, size)?;
+        let names = directory.entries.keys();
+        let pickles: Vec<String> = names
+            .filter(|name| {
+                let folder = name.strip_suffix(PICKLE);
+                folder.is_some_and(|folder| folder.is_empty() || folder.ends_with('/'))
+            })
+            .map(|name| name.to_string())
             .collect();
         let [pickle] = pickles.as_slice() else {
             return Err(ArchiveError::Pickles {
@@ -83,48 +95,86 @@ impl Archive {
         };
         let folder = pickle[..pickle.len() - PICKLE.len()].to_owned();
         let mut archive = Self {
-            zip,
+            file,
+            directory,
             folder,
             budget: size,
             size,
         };
         let order = format!("{}byteorder", archive.folder);
-        if archive.zip.index_for_name(&order).is_some() {
-            let found = archive.read(&order, 64)?;
+        if archive.directory.entries.contains_key(&*order) {
+            archive.charge(&order)?;
+            let found = archive.read(&order)?;
             if found.trim_ascii() != b"little" {
-                let found = String::from_utf8_lossy(&found).into_owned();
+                let found = String::from_utf8_lossy(&found).chars().take(64).collect();
                 return Err(ArchiveError::ByteOrder { found });
             }
         }
-        let bytes = archive.read(pickle, MAX_PICKLE_BYTES + 1)?;
-        if bytes.len() as u64 > MAX_PICKLE_BYTES {
+        if archive.charge(pickle)? > MAX_PICKLE_BYTES {
             return Err(ArchiveError::PickleSize);
         }
+        let bytes = archive.read(pickle)?;
         Ok((archive, bytes))
     }
 
-    pub fn storage(&mut self, key: &str) -> Result<Vec<u8>, ArchiveError> {
-        self.read(&format!("{}data/{key}", self.folder), u64::MAX)
+    /// The size of a storage, which it takes from the budget: to be asked once, before the storage is read.
+    pub fn reserve(&mut self, key: &str) -> Result<usize, ArchiveError> {
+        let size = self.charge(&self.storage_name(key))?;
+        // No more than the file's size, which is in the budget.
+        Ok(size as usize)
     }
 
-    /// Reads an entry, up to a limit.
-    fn read(&mut self, entry: &str, limit: u64) -> Result<Vec<u8>, ArchiveError> {
-        let file = match self.zip.by_name(entry) {
-            Ok(file) => file,
-            Err(ZipError::FileNotFound) => {
-                return Err(ArchiveError::Missing {
-                    entry: entry.into(),
-                });
-            }
-            Err(error) => return Err(error.into()),
-        };
-        let mut bytes = Vec::new();
-        file.take(limit.min(self.budget.saturating_add(1)))
-            .read_to_end(&mut bytes)?;
+    pub fn storage(&mut self, key: &str) -> Result<Vec<u8>, ArchiveError> {
+        self.read(&self.storage_name(key))
+    }
+
+    fn storage_name(&self, key: &str) -> String {
+        format!("{}data/{key}", self.folder)
+    }
+
+    fn entry(&self, name: &str) -> Result<Entry, ArchiveError> {
+        let entry = self.directory.entries.get(name).copied();
+        entry.ok_or_else(|| ArchiveError::Missing { entry: name.into() })
+    }
+
+    fn charge(&mut self, name: &str) -> Result<u64, ArchiveError> {
+        let size = self.entry(name)?.size;
         self.budget = self
             .budget
-            .checked_sub(bytes.len() as u64)
+            .checked_sub(size)
             .ok_or(ArchiveError::Overlap { limit: self.size })?;
+        Ok(size)
+    }
+
+    /// Reads an entry whose size has been charged.
+    fn read(&mut self, name: &str) -> Result<Vec<u8>, ArchiveError> {
+        let entry = self.entry(name)?;
+        let unsupported = |problem| DirectoryError::Unsupported {
+            entry: name.into(),
+            problem,
+        };
+        if entry.encrypted {
+            return Err(unsupported("it is encrypted").into());
+        }
+        let place = self.directory.place(&mut self.file, &entry)?;
+        self.file.seek(SeekFrom::Start(place))?;
+        let raw = (&mut self.file).take(entry.compressed);
+        let mut bytes = Vec::with_capacity(entry.size as usize);
+        match entry.method {
+            EntryMethod::Stored => raw.take(entry.size).read_to_end(&mut bytes),
+            // One byte more tells that there are too many.
+            EntryMethod::Deflated => DeflateDecoder::new(raw)
+                .take(entry.size + 1)
+                .read_to_end(&mut bytes),
+            EntryMethod::Unknown => {
+                return Err(unsupported("neither plain nor deflated").into());
+            }
+        }?;
+        let mut crc = Crc::new();
+        crc.update(&bytes);
+        if bytes.len() as u64 != entry.size || crc.sum() != entry.crc {
+            return Err(ArchiveError::Damaged { entry: name.into() });
+        }
         Ok(bytes)
     }
 }

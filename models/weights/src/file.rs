@@ -6,7 +6,8 @@ use std::path::Path;
 use thiserror::Error;
 use vesal_files::regular;
 
-use crate::checkpoint::{Checkpoint, CheckpointError};
+use crate::checkpoint::Checkpoint;
+use crate::error::CheckpointError;
 use crate::state_dict::StateDict;
 use crate::stored::{SafetensorsError, from_safetensors};
 

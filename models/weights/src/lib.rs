@@ -6,13 +6,18 @@
 
 mod archive;
 mod checkpoint;
+mod directory;
+mod error;
 mod file;
 mod pickle;
 mod state_dict;
 mod stored;
+mod tensors;
 
 pub use archive::ArchiveError;
-pub use checkpoint::{Checkpoint, CheckpointError};
+pub use checkpoint::Checkpoint;
+pub use directory::DirectoryError;
+pub use error::CheckpointError;
 pub use file::{WeightsFileError, read};
 pub use pickle::PickleError;
 pub use state_dict::StateDict;

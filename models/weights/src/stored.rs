@@ -1,11 +1,15 @@
 //! Tensors of safetensors files.
 
+use std::io::{self, Read};
+use std::path::Path;
+
 use burn::tensor::{Bytes, DType, TensorData};
 use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensorError, SafeTensors};
 use thiserror::Error;
+use vesal_files::regular;
 
-use crate::state_dict::StateDict;
+use crate::state_dict::{self, StateDict};
 
 /// Why a safetensors file cannot be read.
 #[derive(Debug, Error)]
@@ -17,13 +21,26 @@ pub enum SafetensorsError {
     Type { tensor: String, found: String },
 }
 
-/// Reads the tensors of a safetensors file as 32-bit floats.
+/// Whether a file begins as a safetensors file does: the length of a JSON object, and its first bracket.
+pub(crate) fn is_safetensors(path: &Path) -> io::Result<bool> {
+    let mut start = Vec::new();
+    regular::open(path)?.take(9).read_to_end(&mut start)?;
+    Ok(start.get(8) == Some(&b'{') && !start.starts_with(b"PK"))
+}
+
+/// Reads the tensors of a safetensors file as 32-bit floats. Names and integers are treated as those of checkpoints.
 ///
 /// **Errors**: the bytes are not a safetensors file, or a tensor has no floats.
 pub fn from_safetensors(bytes: &[u8]) -> Result<StateDict, SafetensorsError> {
     let stored = SafeTensors::deserialize(bytes)?;
+    let stored: Vec<_> = stored
+        .iter()
+        .filter(|(name, _)| !state_dict::is_counter(name))
+        .collect();
+    let prefix = state_dict::prefix(|| stored.iter().map(|(name, _)| *name));
     let tensors = stored.iter().map(|(name, view)| {
-        let data = floats(&view).ok_or_else(|| SafetensorsError::Type {
+        let name = &name[prefix..];
+        let data = floats(view).ok_or_else(|| SafetensorsError::Type {
             tensor: name.into(),
             found: format!("{:?}", view.dtype()),
         })?;
@@ -73,6 +90,14 @@ mod tests {
             assert_eq!(data.shape.to_vec(), [2, 1]);
             assert_eq!(data.as_slice::<f32>().unwrap(), [1., -2.]);
         }
+    }
+
+    #[test]
+    fn names_are_those_of_the_network_and_counters_are_left_out() {
+        let header = r#"{"module.a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},"module.b.num_batches_tracked":{"dtype":"I64","shape":[],"data_offsets":[4,12]}}"#;
+        let length = (header.len() as u64).to_le_bytes();
+        let bytes = [&length, header.as_bytes(), &[0; 12]].concat();
+        assert!(from_safetensors(&bytes).unwrap().keys().eq(["a"]));
     }
 
     #[test]

@@ -84,8 +84,7 @@ macro_rules! families {
                 match self { $(Self::$variant(_) => <$config>::NAME),+ }
             }
 
-            /// Infers family and hyperparameters from the shapes of a state dict. Weights that no family recognizes
-            /// give the error of the first family.
+            /// Infers family and hyperparameters from the shapes of a state dict.
             ///
             /// **Errors**: [`ArchitectureError`].
             pub fn infer(shapes: &Shapes<'_>) -> Result<Self, ArchitectureError> {
@@ -93,8 +92,13 @@ macro_rules! families {
                     $((<$config>::recognizes, |shapes| <$config>::infer(shapes).map(Self::$variant))),+
                 ];
                 let recognized = families.iter().find(|(recognizes, _)| recognizes(shapes));
-                let (_, infer) = recognized.unwrap_or(&families[0]);
-                infer(shapes)
+                match recognized {
+                    Some((_, infer)) => infer(shapes),
+                    None => Err(ArchitectureError::Unknown {
+                        found: shapes.first().to_owned(),
+                        families: &[$(<$config>::NAME),+],
+                    }),
+                }
             }
 
             fn facts(&self) -> Vec<(&'static str, String)> {

@@ -56,6 +56,17 @@ pub enum WindowSizeError {
 /// Why a network cannot be inferred from the shapes of its tensors, or differs from its description.
 #[derive(Debug, Clone, PartialEq, Error)]
 pub enum ArchitectureError {
+    /// Weights of a network that is none of the known ones.
+    #[error(
+        "the weights, such as `{}`, are those of no known network, expected a {}",
+        found.chars().take(80).collect::<String>().escape_debug(),
+        families.join(", ")
+    )]
+    Unknown {
+        /// The first tensor.
+        found: String,
+        families: &'static [&'static str],
+    },
     /// A tensor that every network of the family has.
     #[error("there is no tensor `{tensor}`, expected the weights of a {family}")]
     Missing {
@@ -119,6 +130,14 @@ pub enum ArchitectureError {
          that pass their input on have no weights"
     )]
     Untold { family: &'static str },
+    /// Normalizations without scale and shift, which would be another network.
+    #[error(
+        "there is no tensor `{tensor}`: the {family} has normalizations without weights, expected those of Auto3DSeg's template"
+    )]
+    PlainNorms {
+        tensor: &'static str,
+        family: &'static str,
+    },
     /// The description contradicts the tensors.
     #[error("the network's description has {field} {described}, its weights have {found}")]
     Contradiction {
@@ -134,6 +153,18 @@ impl ArchitectureError {
             Self::Untold { .. } => Some(
                 "state the architecture that the search wrote: the matrices `node_a`, `code_a` and `code_c` of its \
                  `search_code_*.pt` as JSON, see docs/importing.md",
+            ),
+            Self::Unknown { .. } => Some(
+                "other networks (SegResNet, UNet, UNETR, DynUNet, ...) and encoders without a decoder are not imported: train one of these with `vesal-train`",
+            ),
+            Self::Missing { .. } => Some(
+                "the weights are those of a part of the network, such as a pretrained encoder, or of a variant that is not imported",
+            ),
+            Self::PlanarKernels { .. } => Some(
+                "if the network is one of three dimensions, save its weights by names that do not begin with `net.`",
+            ),
+            Self::PlainNorms { .. } => Some(
+                "train it with the norm of Auto3DSeg's template, `norm_name=(\"INSTANCE\", {\"affine\": True})`",
             ),
             _ => None,
         }

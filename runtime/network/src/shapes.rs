@@ -33,6 +33,11 @@ impl<'a> Shapes<'a> {
         self.0.contains_key(tensor)
     }
 
+    /// The first name; an empty one without tensors.
+    pub(crate) fn first(&self) -> &str {
+        self.0.keys().next().copied().unwrap_or_default()
+    }
+
     /// Shape of a tensor, if there is one of this name.
     pub fn get(&self, tensor: &str) -> Option<&[usize]> {
         self.0.get(tensor).map(Vec::as_slice)

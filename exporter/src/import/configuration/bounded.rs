@@ -108,6 +108,12 @@ impl<'de> Visitor<'de> for Bounded<'_> {
         while let Some(key) = entries.next_key_seed(deeper)? {
             let value = entries.next_value_seed(deeper)?;
             let key = match key {
+                // PyYAML merges what it refers to.
+                Value::String(key) if key == "<<" => {
+                    return Err(A::Error::custom(
+                        "it has the merge key `<<`, which is not read: write the values in its place",
+                    ));
+                }
                 Value::String(key) => key,
                 Value::Number(key) => key.to_string(),
                 Value::Bool(key) => key.to_string(),

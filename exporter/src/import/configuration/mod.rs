@@ -33,6 +33,15 @@ pub enum ConfigurationError {
         path: PathBuf,
         source: serde_yaml_ng::Error,
     },
+    /// Not JSON, or too many values.
+    #[error("`{}` is no configuration", path.display())]
+    Json {
+        path: PathBuf,
+        source: serde_json::Error,
+    },
+    /// A key that changes another one: MONAI's `a#b`, `+a` and `~a`.
+    #[error("`{}` changes another setting by the key `{}`, which is not read", path.display(), key.escape_debug())]
+    Override { path: PathBuf, key: String },
     /// A list or a single value.
     #[error("`{}` has no keys, expected a mapping", path.display())]
     NoMapping { path: PathBuf },
@@ -52,6 +61,9 @@ impl ConfigurationError {
     pub fn hint(&self) -> Option<&'static str> {
         match self {
             Self::Bounds { source, .. } => Some(source.hint()),
+            Self::Override { .. } => {
+                Some("write the value in its place: `{\"a\": {\"b\": 1}}` for `{\"a#b\": 1}`")
+            }
             _ => None,
         }
     }
@@ -93,15 +105,19 @@ impl Configuration {
         Ok(None)
     }
 
-    /// All values with all references replaced, absent ones left out.
+    /// All values with all references replaced, absent ones left out; the limit of their number is one for all.
     ///
     /// **Errors**: as [`get`](Self::get).
     pub fn all(&self) -> Result<Map<String, Value>, ConfigurationError> {
-        let entries = self.root.keys().filter_map(|key| match self.get(key) {
-            Ok(value) => Some(Ok((key.clone(), value?))),
-            Err(error) => Some(Err(error)),
-        });
-        entries.collect()
+        let mut left = MAX_VALUES;
+        let mut all = Map::new();
+        for (key, value) in &self.root {
+            let value = self.resolve(key, value, MAX_DEPTH, &mut left)?;
+            if !value.is_null() {
+                all.insert(key.clone(), value);
+            }
+        }
+        Ok(all)
     }
 
     fn at(&self, key: &str) -> Option<&Value> {

@@ -65,6 +65,14 @@ fn references_to_nothing_or_without_end_are_errors() {
         Configuration::new(bomb).get("l11"),
         Err(ConfigurationError::Size { .. })
     ));
+    // Many values that are each within the limit.
+    let mut many = serde_json::Map::from_iter([("long".to_owned(), json!("x".repeat(10_000)))]);
+    for index in 0..200 {
+        many.insert(format!("copy{index}"), json!("@long"));
+    }
+    let many = Configuration::new(many);
+    assert!(many.get("copy7").unwrap().is_some());
+    assert!(matches!(many.all(), Err(ConfigurationError::Size { .. })));
 }
 
 #[test]
@@ -95,8 +103,27 @@ fn files_are_read_in_order_and_within_bounds() {
         ("a: [", "is no configuration"),
         ("a: &a [*a]", "is no configuration"),
         ("? [1]\n: 2", "is no configuration"),
+        ("a: &a {b: 1}\nc: {<<: *a}", "is no configuration"),
+        ("\"a#b\": 1", "by the key `a#b`"),
+        ("\"a::b\": 1", "by the key `a::b`"),
+        ("+a: [1]", "by the key `+a`"),
+        ("~a: null", "by the key `~a`"),
     ] {
         let error = read(&[file("c.yaml", text)]).unwrap_err();
+        assert!(error.to_string().contains(expected), "{text:.60}: {error}");
+    }
+    let surrogates = file("c.json", r#"{"a": "\ud83d\ude00"}"#);
+    let found = read(&[surrogates]).unwrap();
+    assert_eq!(found.get("a").unwrap(), Some(json!("\u{1f600}")));
+    let long = format!("[{}1]", "1, ".repeat(1 << 19));
+    for (text, expected) in [
+        ("a: 1", "is no configuration"),
+        ("{\"a\": 1} 2", "is no configuration"),
+        (&"[".repeat(100_000), "is no configuration"),
+        (&long, "exceeds what is read"),
+        ("{\"a#b\": 1}", "by the key `a#b`"),
+    ] {
+        let error = read(&[file("c.JSON", text)]).unwrap_err();
         assert!(error.to_string().contains(expected), "{text:.60}: {error}");
     }
     let error = read(&[place.path().join("absent.yaml")]).unwrap_err();

@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value};
 use thiserror::Error;
+use vesal_models::monai::class_of;
 
 /// The parts of a configuration that are read, as messages call them.
 pub(super) const PREPROCESSING: &str = "preprocessing";
@@ -81,7 +82,7 @@ impl ComponentError {
 /// A component and its arguments.
 pub(super) struct StatedComponent<'a> {
     pub list: &'static str,
-    /// Name of the class, without its package.
+    /// Name of the class: MONAI's without its package, others with theirs.
     pub class: &'a str,
     map: &'a Map<String, Value>,
     /// Position of the image among the keys that the component is for, and their number.
@@ -138,24 +139,27 @@ impl<'a> StatedComponent<'a> {
         let target = map.get("_target_")?.as_str()?;
         Some(Self {
             list,
-            class: target.rsplit('.').next().unwrap_or(target),
+            class: class_of(target).unwrap_or(target),
             map,
             image: (0, 1),
         })
     }
 
     /// The names of the data that the component is for.
-    pub fn keys(&self) -> Vec<&'a str> {
-        match self.map.get("keys") {
-            Some(Value::String(key)) => vec![key.as_str()],
-            Some(Value::Array(keys)) => keys.iter().filter_map(Value::as_str).collect(),
-            _ => Vec::new(),
-        }
+    ///
+    /// **Errors**: [`ComponentError::Argument`] where there are none, or other values than names.
+    pub fn keys(&self) -> Result<Vec<&'a str>, ComponentError> {
+        let keys = match self.map.get("keys") {
+            Some(Value::String(key)) => Some(vec![key.as_str()]),
+            Some(Value::Array(keys)) => keys.iter().map(Value::as_str).collect(),
+            _ => None,
+        };
+        let keys = keys.filter(|keys| !keys.is_empty());
+        keys.ok_or_else(|| self.wrong("keys", "names of data"))
     }
 
-    /// The component for the data of this name; none if it is for others alone.
-    pub fn of(mut self, name: &str) -> Option<Self> {
-        let keys = self.keys();
+    /// The component for one of its data; none if it is for others alone.
+    pub fn of(mut self, keys: &[&str], name: &str) -> Option<Self> {
         self.image = (keys.iter().position(|key| *key == name)?, keys.len());
         Some(self)
     }

@@ -7,5 +7,5 @@ mod transforms;
 
 pub use component::ComponentError;
 pub(super) use inferer::StatedWindows;
-pub(super) use outputs::StatedOutputs;
+pub(super) use outputs::{Inverted, StatedOutputs};
 pub(super) use transforms::Preparation;

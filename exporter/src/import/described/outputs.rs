@@ -6,12 +6,42 @@ use vesal_volume::preprocess::Restore;
 
 use super::component::{ComponentError, POSTPROCESSING as LIST, StatedComponent};
 
+/// MONAI's name of a network's outputs.
+const OUTPUT: &str = "pred";
+
 /// How outputs become labels.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct StatedOutputs {
     pub activation: Activation,
     /// None where nothing is brought back to the grid of the input.
     pub restore: Option<Restore>,
+}
+
+/// What is undone to bring outputs back to the grid of the input, as far as it is known.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Inverted<'a> {
+    /// All transforms of preprocessing.
+    pub transforms: Option<&'a Value>,
+    /// Name of the images.
+    pub image: Option<&'a str>,
+}
+
+impl Inverted<'_> {
+    fn check(&self, invert: &StatedComponent<'_>) -> Result<(), ComponentError> {
+        let known = self.transforms;
+        if known.is_some_and(|known| invert.get("transform") != Some(known)) {
+            return Err(invert.wrong("transform", "the configuration's `preprocessing`"));
+        }
+        let image = match invert.get("orig_keys") {
+            Some(Value::Array(keys)) if keys.len() == 1 => keys[0].as_str(),
+            Some(Value::String(key)) => Some(key.as_str()),
+            _ => None,
+        };
+        if image.is_none() || self.image.is_some_and(|known| image != Some(known)) {
+            return Err(invert.wrong("orig_keys", "the name of the images"));
+        }
+        Ok(())
+    }
 }
 
 impl StatedOutputs {
@@ -26,9 +56,13 @@ impl StatedOutputs {
     /// **Errors**: [`ComponentError`] for the first transform that a plan cannot express.
     ///
     /// **Source**: MONAI 1.6.1 `monai.transforms`, dictionaries.
-    pub fn read(transforms: &Value) -> Result<Self, ComponentError> {
+    pub fn read(transforms: &Value, inverted: &Inverted<'_>) -> Result<Self, ComponentError> {
         let (mut activation, mut restore, mut labeled) = (None, None, None);
         for transform in StatedComponent::all(LIST, transforms)? {
+            let decides = ["Activationsd", "Invertd", "AsDiscreted"].contains(&transform.class);
+            if decides && transform.keys()? != [OUTPUT] {
+                return Err(transform.wrong("keys", "pred, the outputs of the network"));
+            }
             match transform.class {
                 "Activationsd" => {
                     transform.allow(&["softmax", "sigmoid"])?;
@@ -57,6 +91,7 @@ impl StatedOutputs {
                     if labeled.is_some() {
                         return Err(transform.misplaced("after the labels"));
                     }
+                    inverted.check(&transform)?;
                     if transform.flag("nearest_interp", true)? {
                         return Err(transform.wrong("nearest_interp", "false"));
                     }
@@ -120,11 +155,17 @@ mod tests {
     const SAVE: &str = r#"{"_target_": "SaveImaged", "keys": "pred", "output_dir": "$x"}"#;
 
     fn read(transforms: &[&str]) -> Result<StatedOutputs, ComponentError> {
+        let preprocessing = json!({});
+        let inverted = Inverted {
+            transforms: Some(&preprocessing),
+            image: Some("image"),
+        };
         let transforms = transforms
             .iter()
             .map(|text| serde_json::from_str(text).unwrap());
         StatedOutputs::read(
             &json!({"_target_": "Compose", "transforms": transforms.collect::<Vec<Value>>()}),
+            &inverted,
         )
     }
 
@@ -166,12 +207,26 @@ mod tests {
     #[test]
     fn other_postprocessing_is_refused_by_name() {
         let largest = r#"{"_target_": "KeepLargestConnectedComponentd", "keys": "pred"}"#;
-        let nearest = r#"{"_target_": "Invertd", "keys": "pred", "orig_keys": "image"}"#;
+        let nearest =
+            r#"{"_target_": "Invertd", "keys": "pred", "transform": {}, "orig_keys": "image"}"#;
         let threshold = r#"{"_target_": "AsDiscreted", "keys": "pred", "threshold": 0.3}"#;
         let both =
             r#"{"_target_": "Activationsd", "keys": "pred", "softmax": true, "sigmoid": true}"#;
         let other = r#"{"_target_": "Activationsd", "keys": "pred", "sigmoid": true, "other": "$torch.tanh"}"#;
+        let elsewhere = SOFTMAX.replace("pred", "other");
+        let undone = INVERT.replace("{}", "[]");
+        let image = INVERT.replace("\"orig_keys\": \"image\"", "\"orig_keys\": \"pred\"");
+        let unnamed = INVERT.replace("\"orig_keys\": \"image\", ", "");
+        let custom = SOFTMAX.replace("Activationsd", "scripts.Activationsd");
         for (transforms, named) in [
+            (vec![elsewhere.as_str(), INVERT, ARGMAX], "keys"),
+            (vec![SOFTMAX, &undone, ARGMAX], "transform = []"),
+            (vec![SOFTMAX, &image, ARGMAX], "orig_keys"),
+            (vec![SOFTMAX, &unnamed, ARGMAX], "orig_keys"),
+            (
+                vec![custom.as_str(), INVERT, ARGMAX],
+                "`scripts.Activationsd`",
+            ),
             (vec![SOFTMAX, largest], "KeepLargestConnectedComponentd"),
             (vec![SOFTMAX, nearest], "nearest_interp"),
             (vec![SOFTMAX, ARGMAX, INVERT], "after the labels"),

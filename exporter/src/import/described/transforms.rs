@@ -11,6 +11,8 @@ const POSITIVE: &str = "three positive numbers of mm";
 /// The steps of preprocessing, and the modality that its normalization is for.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Preparation {
+    /// The name of the images.
+    pub image: String,
     pub steps: Vec<Step>,
     pub modality: Option<Modality>,
 }
@@ -24,18 +26,27 @@ impl Preparation {
     ///
     /// **Source**: MONAI 1.6.1 `monai.transforms`, dictionaries.
     pub fn read(transforms: &Value, channels: usize) -> Result<Self, ComponentError> {
-        let mut image = None;
+        let (mut image, mut loaded) = (None, Vec::new());
         let mut steps = Vec::new();
         let mut modality = None;
         for transform in StatedComponent::all(LIST, transforms)? {
-            if transform.class == "LoadImaged" && image.is_none() {
-                image = Some(image_key(&transform)?);
+            let keys = transform.keys()?;
+            if transform.class == "LoadImaged" {
+                match image {
+                    None => image = Some(image_key(&transform, &keys)?),
+                    Some(_) if keys.iter().all(|key| is_label(key)) => {}
+                    Some(_) => return Err(transform.wrong("keys", "label maps beside the images")),
+                }
+                loaded.extend(keys.iter().copied());
             }
             let Some(image) = image else {
                 return Err(transform.misplaced("before `LoadImaged`"));
             };
+            if keys.iter().any(|key| !loaded.contains(key)) {
+                return Err(transform.wrong("keys", "names of what `LoadImaged` loads"));
+            }
             // Label maps are not prepared for inference.
-            let Some(transform) = transform.of(image) else {
+            let Some(transform) = transform.of(&keys, image) else {
                 continue;
             };
             match transform.class {
@@ -85,24 +96,33 @@ impl Preparation {
                 _ => return Err(transform.unknown()),
             }
         }
-        if image.is_none() {
-            return Err(ComponentError::Missing {
-                list: LIST,
-                missing: "`LoadImaged`",
-            });
-        }
-        Ok(Self { steps, modality })
+        let missing = ComponentError::Missing {
+            list: LIST,
+            missing: "`LoadImaged`",
+        };
+        Ok(Self {
+            image: image.ok_or(missing)?.to_owned(),
+            steps,
+            modality,
+        })
     }
 }
 
 /// The name of the images: the only one that is loaded, beside label maps.
-fn image_key<'a>(transform: &StatedComponent<'a>) -> Result<&'a str, ComponentError> {
-    let keys = transform.keys();
-    let mut images = keys.iter().filter(|key| !key.contains("label"));
+fn image_key<'a>(
+    transform: &StatedComponent<'a>,
+    keys: &[&'a str],
+) -> Result<&'a str, ComponentError> {
+    let mut images = keys.iter().filter(|key| !is_label(key));
     match (images.next(), images.next()) {
         (Some(image), None) => Ok(image),
         _ => Err(transform.wrong("keys", "one name of images")),
     }
+}
+
+/// Whether this is the name of label maps.
+fn is_label(key: &str) -> bool {
+    key.contains("label")
 }
 
 fn normalize(normalization: Normalization, channels: usize) -> Step {

@@ -11,6 +11,32 @@ use crate::monai::{Arguments, ArgumentsError, class_of, name_of};
 /// Channels of the stem of `channel_mul` 1.
 const FILTERS: f64 = 32.;
 
+/// Arguments of `DiNTS`; the matrices of an architecture may be beside them.
+const NETWORK: [&str; 10] = [
+    "dints_space",
+    "in_channels",
+    "num_classes",
+    "act_name",
+    "norm_name",
+    "spatial_dims",
+    "use_downsample",
+    "node_a",
+    "code_a",
+    "code_c",
+];
+/// Arguments of `TopologyInstance`.
+const SPACE: [&str; 9] = [
+    "arch_code",
+    "channel_mul",
+    "num_blocks",
+    "num_depths",
+    "use_downsample",
+    "device",
+    "spatial_dims",
+    "act_name",
+    "norm_name",
+];
+
 /// Why a file states no architecture.
 #[derive(Debug, Error)]
 pub enum DintsFileError {
@@ -58,6 +84,12 @@ pub(crate) fn read(
     network: &Arguments<'_>,
 ) -> Result<NetworkConfig, ArgumentsError> {
     let space = space(network)?;
+    if network.get("dints_space").is_some_and(Value::is_object) {
+        network.allow(&NETWORK)?;
+        space.allow(&SPACE)?;
+    } else {
+        network.allow(&[&NETWORK[..], &SPACE].concat())?;
+    }
     for (field, only, expected) in [("num_blocks", 12, "12"), ("num_depths", 4, "4")] {
         if space.count(field)?.is_some_and(|found| found != only) {
             return Err(space.unsupported(field, expected));
@@ -95,8 +127,8 @@ fn space<'a>(network: &Arguments<'a>) -> Result<Arguments<'a>, ArgumentsError> {
         map,
         root: network.root,
     };
-    let class = space.text("_target_")?.map(class_of);
-    if class.is_some_and(|class| class != "TopologyInstance") {
+    let target = space.text("_target_")?;
+    if target.is_some_and(|target| class_of(target) != Some("TopologyInstance")) {
         return Err(space.unsupported("_target_", "TopologyInstance"));
     }
     for (field, expected) in [("num_blocks", "12"), ("num_depths", "4")] {

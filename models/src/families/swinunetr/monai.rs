@@ -5,6 +5,33 @@ use vesal_network::{NetworkConfig, PatchMerging, SwinUnetrConfig};
 
 use crate::monai::{Arguments, ArgumentsError, name_of};
 
+/// All arguments; those of former versions included.
+const ARGUMENTS: [&str; 23] = [
+    "img_size",
+    "in_channels",
+    "out_channels",
+    "patch_size",
+    "depths",
+    "num_heads",
+    "window_size",
+    "qkv_bias",
+    "mlp_ratio",
+    "feature_size",
+    "norm_name",
+    "drop_rate",
+    "attn_drop_rate",
+    "dropout_path_rate",
+    "normalize",
+    "norm_layer",
+    "patch_norm",
+    "use_checkpoint",
+    "spatial_dims",
+    "downsample",
+    "use_v2",
+    "use_hyena",
+    "hyena_stages",
+];
+
 /// Reads the arguments, with MONAI's defaults for absent ones; those that matter to training only are skipped. The
 /// order of patch merging is that of current versions: no argument tells it.
 ///
@@ -13,6 +40,7 @@ pub(crate) fn read(
     _: &Arguments<'_>,
     network: &Arguments<'_>,
 ) -> Result<NetworkConfig, ArgumentsError> {
+    network.allow(&ARGUMENTS)?;
     for (argument, allowed, expected) in [
         ("spatial_dims", vec![json!(3)], "3"),
         ("patch_size", vec![json!(2), json!([2, 2, 2])], "2"),
@@ -122,6 +150,10 @@ mod tests {
             ("use_hyena", json!(true)),
             ("hyena_stages", json!([true, false, true, false])),
             ("in_channels", json!("one")),
+            ("rope", json!(true)),
+            ("_mode_", json!("callable")),
+            ("_target_", json!("scripts.mynet.SwinUNETR")),
+            ("_target_", json!("monai_like.SwinUNETR")),
         ] {
             let mut arguments = json!({
                 "_target_": "SwinUNETR", "in_channels": 1, "out_channels": 2,

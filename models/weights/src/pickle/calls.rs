@@ -62,24 +62,36 @@ impl PickleMachine<'_> {
         let Object::Sequence(parts) = self.arena.get(id) else {
             return Err(broken);
         };
-        let [tag, kind, key, ..] = parts.as_slice() else {
+        let [tag, kind, key, _, elements, ..] = parts.as_slice() else {
             return Err(broken);
         };
         match (
             self.arena.get(*tag),
             self.arena.get(*kind),
             self.arena.get(*key),
+            self.size(*elements),
         ) {
-            (Object::Text(tag), Object::Known(Known::StorageType(kind)), Object::Text(key))
-                if **tag == *"storage" && key.len() <= MAX_TEXT_BYTES =>
-            {
+            (
+                Object::Text(tag),
+                Object::Known(Known::StorageType(kind)),
+                Object::Text(key),
+                Some(elements),
+            ) if **tag == *"storage" && key.len() <= MAX_TEXT_BYTES => {
                 let storage = Storage {
                     kind: *kind,
                     key: key.to_string(),
+                    elements,
                 };
                 self.push(Object::Storage(Box::new(storage)))
             }
             _ => Err(broken),
+        }
+    }
+
+    fn size(&self, id: Id) -> Option<usize> {
+        match self.arena.get(id) {
+            Object::Int(size) => usize::try_from(*size).ok(),
+            _ => None,
         }
     }
 
@@ -90,19 +102,16 @@ impl PickleMachine<'_> {
         shape: Id,
         strides: Id,
     ) -> Result<Object, PickleError> {
-        let size = |id: &Id| match self.arena.get(*id) {
-            Object::Int(size) => usize::try_from(*size).ok(),
-            _ => None,
-        };
         let sizes = |id: Id| match self.arena.get(id) {
-            Object::Sequence(items) if items.len() <= MAX_AXES => {
-                items.iter().map(size).collect::<Option<Vec<_>>>()
-            }
+            Object::Sequence(items) if items.len() <= MAX_AXES => items
+                .iter()
+                .map(|id| self.size(*id))
+                .collect::<Option<Vec<_>>>(),
             _ => None,
         };
         match (
             self.arena.get(storage),
-            size(&offset),
+            self.size(offset),
             sizes(shape),
             sizes(strides),
         ) {

@@ -10,4 +10,4 @@ mod machine;
 mod object;
 
 pub use machine::{PickleError, read};
-pub use object::{Arena, Id, Object, StorageType, Tensor};
+pub use object::{Arena, Id, Object, Storage, StorageType, Tensor};

@@ -17,12 +17,26 @@ pub enum StorageType {
     Other,
 }
 
+impl StorageType {
+    /// Bytes of an element; none of types that are not read.
+    pub fn bytes(self) -> Option<usize> {
+        match self {
+            Self::Double => Some(8),
+            Self::Float => Some(4),
+            Self::Half | Self::BFloat16 => Some(2),
+            Self::Other => None,
+        }
+    }
+}
+
 /// Where the elements of a tensor are.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Storage {
     pub kind: StorageType,
     /// Name of the archive's entry.
     pub key: String,
+    /// Stated number of elements.
+    pub elements: usize,
 }
 
 /// A view of a storage.

@@ -97,6 +97,13 @@ fn read(
         filters,
         architecture: architecture.clone(),
     };
+    const NORM: &str = "stem_down.0.mod.2.weight";
+    if !shapes.contains(NORM) {
+        return Err(ArchitectureError::PlainNorms {
+            tensor: NORM,
+            family: DintsConfig::NAME,
+        });
+    }
     let mut traces = Traces::default();
     for (block, cells) in traces.iter_mut().enumerate() {
         for path in CellPath::all() {

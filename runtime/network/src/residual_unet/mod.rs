@@ -3,7 +3,7 @@
 mod architecture;
 mod size;
 
-pub(crate) use architecture::Inferred;
+pub(crate) use architecture::{Inferred, NormTensors};
 
 use crate::error::ConfigError;
 

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{ArchitectureError, ConfigError};
 use crate::family::{Activations, Family};
-use crate::residual_unet::{Inferred, ResidualUNetConfig};
+use crate::residual_unet::{Inferred, NormTensors, ResidualUNetConfig};
 use crate::shapes::Shapes;
 
 /// Stride of every level's downsampling: planes stay.
@@ -97,6 +97,9 @@ impl Family for SegResNet2dConfig {
             let found = inferred.kernels;
             return Err(ArchitectureError::PlanarKernels { found });
         }
+        config
+            .unet()
+            .check_all(&shapes, PREFIX, NormTensors::Batch, Self::NAME)?;
         Ok(config)
     }
 

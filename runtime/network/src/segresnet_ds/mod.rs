@@ -6,7 +6,7 @@ pub use config::SegResNetDsConfig;
 
 use crate::error::{ArchitectureError, ConfigError};
 use crate::family::{Activations, Family};
-use crate::residual_unet::Inferred;
+use crate::residual_unet::{Inferred, NormTensors};
 use crate::shapes::Shapes;
 
 impl Family for SegResNetDsConfig {
@@ -65,6 +65,9 @@ impl Family for SegResNetDsConfig {
             let found = inferred.kernels;
             return Err(ArchitectureError::Kernels { found });
         }
+        config
+            .unet()
+            .check_all(shapes, "", NormTensors::Instance, Self::NAME)?;
         Ok(config)
     }
 
