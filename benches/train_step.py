@@ -3,8 +3,9 @@
 
 Usage: train_step.py --vesal vesal-train --peer PEER.py [--device cpu|cuda] [--rounds 3] [--case NAME]... [--json FILE]
 
-The peer takes --roi, --batch, --filters, --blocks, --device, --amp and --threads, and prints one JSON object with
-step_ms_median as its last line. Both train SegResNetDS with DiceCE, deep supervision and AdamW on random patches; steps
+The peer takes the arguments of the cases below, --device, --amp and --threads, and prints one JSON object with
+step_ms_median as its last line. In the first three cases, both train SegResNetDS with DiceCE, deep supervision and AdamW on
+random patches; swinunetr and dints have monai_step.py as the peer. Steps
 end with the device's work. Device memory is the most that nvidia-smi shows beyond what was taken before, so that
 contexts, libraries and caches count for both. Prints a table of medians over rounds, and their ratios.
 """
@@ -15,6 +16,8 @@ from measure import run
 CASES = {
     "small": ["--roi", "32,48,32", "--batch", "5", "--filters", "32", "--blocks", "1,2,2,4,4"],
     "large": ["--roi", "128,128,128", "--batch", "1", "--filters", "32", "--blocks", "1,2,2,4"],
+    "swinunetr": ["--algorithm", "swinunetr", "--roi", "64,64,64", "--batch", "4"],
+    "dints": ["--algorithm", "dints", "--roi", "32,32,32", "--batch", "4"],
     "cpu": ["--roi", "32,48,32", "--batch", "2", "--filters", "8", "--blocks", "1,2,2,4"],
 }
 
@@ -29,6 +32,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--vesal", required=True, help="the program vesal-train")
     parser.add_argument("--peer", required=True, help="the peer's script")
+    parser.add_argument("--peer-flag", action="append", default=[], help="a further argument of the peer")
     parser.add_argument("--device", default="cuda")
     parser.add_argument("--threads", default="2", help="the peer's threads on a processor")
     parser.add_argument("--rounds", type=int, default=3)
@@ -38,7 +42,7 @@ def main():
     gpu = arguments.device != "cpu"
     cases = arguments.case or (["small", "large"] if gpu else ["cpu"])
     extra = ["--device", arguments.device] + (["--amp"] if gpu else [])
-    peer_extra = extra + ([] if gpu else ["--threads", arguments.threads])
+    peer_extra = extra + ([] if gpu else ["--threads", arguments.threads]) + arguments.peer_flag
     record = []
     print(f"{'case':8}{'vesal ms':>10}{'peer ms':>10}{'ratio':>8}{'vesal MiB':>11}{'peer MiB':>10}{'ratio':>8}{'first step s':>14}")
     for case in cases:
