@@ -37,14 +37,14 @@ for plane in ((0, 1), (0, 2), (2, 1)):
     for k in (1, 2, 3):
         turned = Rotate90(k, plane)(image)
         out["turns"].append({"plane": plane, "turns": k, "shape": list(turned.shape), "values": values(turned)})
-def warped(transform, image_mode, **image_options):
-    return {"values": values(transform(mode=image_mode, **image_options)(volume)), "classes": [int(v) for v in transform(mode="nearest")(places).flatten()]}
+def warped(transform, image_mode):
+    return {"values": values(transform(mode=image_mode)(volume)), "classes": [int(v) for v in transform(mode="nearest")(places).flatten()]}
 for angles in ((0.3, 0.0, 0.0), (0.0, -0.21, 0.0), (0.17, -0.29, 0.3)):
     rotate = lambda mode: Rotate(angles, keep_size=True, mode=mode, padding_mode="border", dtype=torch.float64)
     out["rotations"].append({"angles": angles, **warped(rotate, "bilinear")})
 for factor in (0.8, 0.93, 1.12, 1.19):
-    zoom = lambda mode, align_corners=None: Zoom(factor, mode=mode, padding_mode="edge", keep_size=True, align_corners=align_corners, dtype=torch.float64)
-    out["zooms"].append({"factor": factor, **warped(zoom, "trilinear", align_corners=True)})
+    zoom = lambda mode: Zoom(factor, mode=mode, padding_mode="edge", keep_size=True, dtype=torch.float64)
+    out["zooms"].append({"factor": factor, **warped(zoom, "trilinear")})
 for weights in ([1.0, 1.0, 1.0], [0.2, 1.0, 3.0], [0.0, 2.0, 0.5]):
     logits = torch.from_numpy(wave(72, 1.3, -0.4).reshape(2, 3, 2, 3, 2) * 2).requires_grad_(True)
     target = torch.tensor([(i * i + i // 5) % 3 for i in range(24)]).reshape(2, 1, 2, 3, 2)

@@ -59,6 +59,7 @@ pub(super) fn warnings(cases: &[Case], cohort: &Cohort, options: &AnalysisOption
     found.extend(patients(cases, cohort));
     found.extend(empty_labels(cohort));
     found.extend(absent_labels(cohort, options));
+    found.extend(labels_of_one_fold(cases, cohort, options));
     found.extend(orientations(cohort));
     found.extend(sides::compare(cohort));
     found.extend(case_outliers::find(cohort));
@@ -169,6 +170,35 @@ fn absent_labels(cohort: &Cohort, options: &AnalysisOptions) -> Option<Finding> 
             ..Finding::about_dataset(FindingKind::LabelNeverOccurs, message)
         }
     })
+}
+
+/// Labels that only cases of one fold have, so that the training that holds them out never sees them.
+fn labels_of_one_fold(cases: &[Case], cohort: &Cohort, options: &AnalysisOptions) -> Vec<Finding> {
+    let mut folds_of: BTreeMap<u16, BTreeSet<Option<usize>>> = BTreeMap::new();
+    for (&position, measured) in cohort {
+        let labels = measured.stats.label_stats.iter();
+        for &label in labels.flat_map(|stats| &stats.labels) {
+            let folds = folds_of.entry(label).or_default();
+            folds.insert(cases[position].fold);
+        }
+    }
+    let mut labels_of: BTreeMap<usize, Vec<u16>> = BTreeMap::new();
+    for (label, folds) in folds_of {
+        let mut folds = folds.into_iter();
+        if let (Some(Some(fold)), None) = (folds.next(), folds.next())
+            && options.labels.contains(&label)
+        {
+            labels_of.entry(fold).or_default().push(label);
+        }
+    }
+    let finding = |(fold, labels): (usize, Vec<u16>)| {
+        let message = format!("only cases of fold {fold} have the labels {labels:?}");
+        Finding {
+            labels,
+            ..Finding::about_dataset(FindingKind::LabelInOneFold, message)
+        }
+    };
+    labels_of.into_iter().map(finding).collect()
 }
 
 /// One finding for each orientation other than that of more than half of the cases.

@@ -141,6 +141,8 @@ pub enum FindingKind {
     EmptyLabel,
     /// A label of the task that no case has.
     LabelNeverOccurs,
+    /// A label of the task that only cases of one fold have: the training that holds them out never sees it.
+    LabelInOneFold,
     /// sform and qform map the voxels to different places.
     SformQformDiffer,
     /// A header without the position of the voxels.
@@ -181,6 +183,7 @@ impl FindingKind {
             Self::PatientInTwoFolds => "one patient in two folds",
             Self::EmptyLabel => "empty label map",
             Self::LabelNeverOccurs => "label never occurs",
+            Self::LabelInOneFold => "label in one fold only",
             Self::SformQformDiffer => "sform and qform differ",
             Self::UnknownOrientation => "unknown orientation",
             Self::OrientationDiffers => "orientation differs",
@@ -232,6 +235,9 @@ impl FindingKind {
             Self::EmptyLabel => "check that nothing is to be segmented in the image",
             Self::LabelNeverOccurs => {
                 "take its name out of `class_names`, or add cases that have it"
+            }
+            Self::LabelInOneFold => {
+                "the network of that fold cannot learn it: give cases that have it different `fold`s in the datalist"
             }
             Self::SformQformDiffer => {
                 "look at the image in a viewer; the sform counts, correct it if the qform is right"

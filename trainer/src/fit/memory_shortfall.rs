@@ -66,7 +66,7 @@ impl fmt::Display for Suggestion {
                 )
             }
             Self::Network => f.write_str(
-                "plan a smaller network, such as `--set network#init_filters=16`, or train where there is more memory",
+                "plan a smaller network, such as `--set network#init_filters=12`, or train where there is more memory",
             ),
             Self::Memory => f.write_str("train where there is more memory, or with fewer cases"),
         }

@@ -124,7 +124,10 @@ pub fn section(work: &WorkDir, left_out: &mut Vec<String>) -> Result<Section, Wo
 fn shows_something(kind: FindingKind) -> bool {
     !matches!(
         kind,
-        FindingKind::MissingFile | FindingKind::UnreadableFile | FindingKind::LabelNeverOccurs
+        FindingKind::MissingFile
+            | FindingKind::UnreadableFile
+            | FindingKind::LabelNeverOccurs
+            | FindingKind::LabelInOneFold
     )
 }
 

@@ -151,6 +151,35 @@ fn clean_data_have_no_findings() {
 }
 
 #[test]
+fn labels_of_a_single_fold_are_found() {
+    let findings = |fold_of_the_label: [usize; 2]| {
+        let mut dataset = Dataset::new(0);
+        let names = ["a", "b", "c", "d"];
+        for (position, name) in names.into_iter().enumerate() {
+            let has_it = fold_of_the_label.contains(&position);
+            let label = labels().mapv(|label| if label == 2 && !has_it { 1 } else { label });
+            dataset.image(name, &image(50 + position), IDENTITY);
+            dataset.label(name, &label, IDENTITY);
+            dataset.item(json!({
+                "image": format!("{name}.nii.gz"), "label": format!("{name}_label.nii.gz"),
+                "fold": position / 2
+            }));
+        }
+        let root = dataset.folder.path();
+        let datalist = Datalist::from_json(&dataset.datalist(), root, &[]).unwrap();
+        let found = examine(&datalist.training, root, 2, |_| {}).findings;
+        let found = found.findings.into_iter();
+        let found = found.filter(|finding| finding.kind == LabelInOneFold);
+        found.collect::<Vec<_>>()
+    };
+    // Cases `c` and `d` are fold 1; `a` is of fold 0.
+    let found = findings([2, 3]);
+    assert_eq!((found.len(), found[0].labels.as_slice()), (1, &[2][..]));
+    assert!(found[0].message.contains("fold 1"), "{found:?}");
+    assert_eq!(findings([0, 3]), []);
+}
+
+#[test]
 fn label_maps_without_an_image_are_found_in_their_folder() {
     let mut dataset = Dataset::new(0);
     for folder in ["images", "labels"] {
