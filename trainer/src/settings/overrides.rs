@@ -5,11 +5,14 @@ use thiserror::Error;
 
 use super::registry::{self, Overrides};
 use super::setting::OutOfRange;
-use super::suggest;
+use super::{suggest, words};
 use crate::yaml::{self, YamlReadError};
 
 /// Longest value of a setting in bytes.
 const MAX_VALUE_BYTES: u64 = 1 << 16;
+
+/// Most characters of a value in a message.
+const MAX_SHOWN: usize = 60;
 
 #[derive(Debug, Error)]
 pub enum OverrideError {
@@ -27,10 +30,12 @@ pub enum OverrideError {
     #[error("the value of `{name}` is no YAML")]
     Yaml { name: String, source: YamlReadError },
     /// The value has another type.
-    #[error("`{name}` has a value of the wrong kind")]
+    #[error("`{name}` is {found}, expected {expected}")]
     Kind {
         name: String,
-        source: serde_yaml_ng::Error,
+        /// The value, shortened.
+        found: String,
+        expected: String,
     },
     /// The value is out of range.
     #[error(transparent)]
@@ -55,9 +60,11 @@ impl Overrides {
         let Some(setting) = registry::find(name) else {
             return Err(OverrideError::unknown(name));
         };
-        let kind = |source| OverrideError::Kind {
+        let found = serde_json::to_string(&value).unwrap_or_else(|_| "another value".into());
+        let kind = |_| OverrideError::Kind {
             name: name.to_owned(),
-            source,
+            found: found.chars().take(MAX_SHOWN).collect(),
+            expected: words::value_of(setting),
         };
         let mut entries: Mapping = serde_yaml_ng::to_value(&*self)
             .and_then(serde_yaml_ng::from_value)

@@ -101,7 +101,14 @@ fn bad_settings_say_what_is_wrong() {
         let told = message(text);
         assert!(told.starts_with(&format!("`{name}` is ")), "{told}");
     }
-    assert!(message("augment_mode=ct").contains("wrong kind"));
+    assert_eq!(
+        message("augment_mode=ct"),
+        "`augment_mode` is \"ct\", expected default, none, ct_ax_1, mri_1"
+    );
+    assert_eq!(
+        message("num_epochs=5.0"),
+        "`num_epochs` is 5.0, expected integer: at least 1"
+    );
     assert!(matches!(
         set(&["roi_size=[1, 2]"]),
         Err(OverrideError::Kind { .. })
