@@ -215,7 +215,8 @@ fn compute(
     }
 }
 
-/// Milliseconds of a convolution; the second run counts, unless the first takes far longer than the best so far.
+/// Milliseconds of a convolution: of the faster of two runs after a first one, which alone counts where it takes far longer
+/// than the best so far.
 fn measure(
     gpu: &mut Gpu,
     problem: &Problem,
