@@ -31,6 +31,8 @@ pub(crate) struct OptimizedModel {
     pub own: Option<OwnKernels>,
     /// Upper bound in bytes of activations that exist at once.
     pub activation_bytes: u64,
+    /// Whether runs on a GPU upload arrays that only a run that waits for the GPU releases.
+    pub uploads_arrays: bool,
 }
 
 /// Operators of a network that this program's kernels compute on the processor.
@@ -63,6 +65,7 @@ impl OptimizedModel {
             fused: 0,
             own: None,
             activation_bytes: 0,
+            uploads_arrays: false,
         }
     }
 
@@ -146,6 +149,7 @@ impl OptimizedModel {
         // Of a processor's own transposed convolutions there is none, and GPUs need none.
         let columns = !device.is_gpu() && network.has_operator("ConvTranspose");
         model.activation_bytes = counted.activation_bytes(batch.get(), element, columns)?;
+        model.uploads_arrays = device.is_gpu() && counted.uploads_arrays();
         if half {
             network = network.half(Interface::Single)?;
         }

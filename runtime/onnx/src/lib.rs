@@ -37,6 +37,7 @@ pub mod proto;
 mod rewrite;
 mod rewrite_error;
 mod shape;
+mod uploads;
 mod weights;
 mod wire;
 

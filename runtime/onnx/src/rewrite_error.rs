@@ -72,11 +72,9 @@ pub enum RewriteError {
     /// A weight that is infinite or NaN.
     #[error("the weight {tensor:?} holds a value that is infinite or not a number")]
     NotFinite { tensor: String },
-    /// A 32-bit value that must stay one, shared with values that become 16-bit.
-    #[error(
-        "node {node:?} uses {value:?}, which must stay unchanged, expected a constant of its own"
-    )]
-    Mixed { node: String, value: String },
+    /// A computed value where an operator takes a 32-bit constant.
+    #[error("node {node:?} uses {value:?}, which must stay unchanged, expected a constant")]
+    Computed { node: String, value: String },
     /// An output that no node defines.
     #[error("no node gives {value:?} alone, expected one")]
     NoNode { value: String },

@@ -73,12 +73,13 @@ impl Accelerator {
         operator::domain(Arc::clone(&self.norm), element)
     }
 
-    /// Binds the session's input and output to the GPU's memory, once.
+    /// Binds the session's input and output to the GPU's memory, once; `waits` says whether each run waits for the GPU.
     pub(crate) fn bind(
         &mut self,
         session: &Session,
         [input_name, output_name]: [&str; 2],
         [input, output]: [[usize; 5]; 2],
+        waits: bool,
     ) -> Result<(), ort::Error> {
         if self.bound.is_some() {
             return Ok(());
@@ -97,7 +98,9 @@ impl Accelerator {
         binding.bind_input(input_name, &input)?;
         binding.bind_output(output_name, &mut output)?;
         let mut options = RunOptions::new()?;
-        options.disable_device_sync()?;
+        if !waits {
+            options.disable_device_sync()?;
+        }
         self.bound = Some(Bound {
             binding,
             options,

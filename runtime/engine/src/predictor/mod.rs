@@ -58,6 +58,8 @@ pub struct OnnxPredictor {
     activation_bytes: u64,
     /// Upper bound in bytes of host memory that custom operators take besides activations.
     kernel_bytes: u64,
+    /// Whether runs on a GPU upload arrays that only a run that waits for the GPU releases.
+    uploads_arrays: bool,
     /// Bytes of the weights in the precision of the computation.
     weight_bytes: u64,
 }
@@ -143,6 +145,7 @@ impl OnnxPredictor {
             max_batch: batch.get(),
             activation_bytes: model.activation_bytes,
             kernel_bytes: model.own.map_or(0, |own| own.bytes.total()),
+            uploads_arrays: model.uploads_arrays,
             weight_bytes: network_memory::weight_bytes(file.len(), options),
         };
         if predictor.accelerator.is_none() {
@@ -277,7 +280,7 @@ impl OnnxPredictor {
         let names = [&*self.interface.input, &*self.interface.output];
         let shapes = [channels, self.channels].map(|channels| [batch, channels, x, y, z]);
         accelerator
-            .bind(&self.session, names, shapes)
+            .bind(&self.session, names, shapes, self.uploads_arrays)
             .map_err(run)?;
         let sizes = [batch, self.channels];
         match CudaInferer::new(volume, plan, blending, sizes, accelerator) {

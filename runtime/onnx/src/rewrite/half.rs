@@ -7,7 +7,9 @@ use crate::graph::only;
 use crate::limits::NEWEST_OPSET;
 use crate::model::OnnxModel;
 use crate::ops::{self, HalfInputs};
-use crate::proto::{AttributeProto, GraphProto, NodeProto, TensorDataType, ValueInfoProto};
+use crate::proto::{
+    AttributeProto, GraphProto, NodeProto, TensorDataType, TensorProto, ValueInfoProto,
+};
 use crate::rewrite_error::RewriteError;
 
 /// Element type of a network's input and output.
@@ -87,7 +89,8 @@ fn inputs(node: &NodeProto, halved: bool) -> impl Iterator<Item = &String> {
     inputs.filter_map(move |(position, input)| (half.includes(position) == halved).then_some(input))
 }
 
-/// Halves the weights that are inputs of 16-bit floats, and returns their names.
+/// Halves the weights that are inputs of 16-bit floats, and returns their names. Of a weight that is also an input that
+/// stays as it is, there are two then.
 fn halved_weights(graph: &mut GraphProto) -> Result<BTreeSet<String>, RewriteError> {
     let names: BTreeSet<&str> = graph
         .initializer
@@ -101,16 +104,23 @@ fn halved_weights(graph: &mut GraphProto) -> Result<BTreeSet<String>, RewriteErr
         .filter(|input| names.contains(input.as_str()))
         .cloned()
         .collect();
+    let mut shared = BTreeSet::new();
     for node in &graph.node {
-        let mut kept = inputs(node, false).filter(|input| !input.is_empty());
-        if let Some(value) =
-            kept.find(|input| halved.contains(*input) || !names.contains(input.as_str()))
-        {
-            return Err(RewriteError::Mixed {
-                node: node.label(),
-                value: value.clone(),
-            });
+        for value in inputs(node, false).filter(|input| !input.is_empty()) {
+            if !names.contains(value.as_str()) {
+                return Err(RewriteError::Computed {
+                    node: node.label(),
+                    value: value.clone(),
+                });
+            }
+            if halved.contains(value) {
+                shared.insert(value.clone());
+            }
         }
+    }
+    for value in shared {
+        let single = graph.fresh(&format!("{value}.single"));
+        keep_single(graph, &value, &single);
     }
     for tensor in &mut graph.initializer {
         if halved.contains(tensor.name.as_deref().unwrap_or_default()) {
@@ -118,6 +128,27 @@ fn halved_weights(graph: &mut GraphProto) -> Result<BTreeSet<String>, RewriteErr
         }
     }
     Ok(halved)
+}
+
+/// Copies a weight under another name, which all inputs take that stay as they are.
+fn keep_single(graph: &mut GraphProto, value: &str, single: &str) {
+    let weights = graph.initializer.iter();
+    let copies: Vec<_> = weights
+        .filter(|tensor| tensor.name.as_deref() == Some(value))
+        .map(|tensor| TensorProto {
+            name: Some(single.into()),
+            ..tensor.clone()
+        })
+        .collect();
+    graph.initializer.extend(copies);
+    for node in &mut graph.node {
+        let half = half_inputs(node).unwrap_or(HalfInputs::All);
+        for (position, input) in node.input.iter_mut().enumerate() {
+            if input == value && !half.includes(position) {
+                *input = single.into();
+            }
+        }
+    }
 }
 
 /// Declares input, output and outputs of nodes as 16-bit floats.

@@ -153,15 +153,24 @@ fn scales_of_a_resize_stay_as_they_are() {
     assert_eq!(weight(of(&half), "scales"), &scales);
 
     node(&mut model, "skip").input[1] = "scales".into();
-    let mixed = OnnxModel::from(model.clone()).half(Interface::Half);
+    let half = OnnxModel::from(model.clone())
+        .half(Interface::Half)
+        .unwrap();
+    let halved = weight(of(&half), "scales");
+    assert_eq!(halved.data_type(), TensorDataType::Float16 as i32);
+    let kept = weight(of(&half), "scales.single");
+    assert_eq!(kept.raw_data, scales.raw_data);
+    let up = of(&half).node.iter().find(|node| node.name() == "up");
+    assert_eq!(up.unwrap().input[2], "scales.single");
+    let skip = of(&half).node.iter().find(|node| node.name() == "skip");
+    assert_eq!(skip.unwrap().input[1], "scales");
+
+    node(&mut model, "up").input[2] = "image".into();
     assert_eq!(
-        mixed,
-        Err(RewriteError::Mixed {
+        OnnxModel::from(model).half(Interface::Half),
+        Err(RewriteError::Computed {
             node: "up".into(),
-            value: "scales".into()
+            value: "image".into()
         })
     );
-    node(&mut model, "up").input[2] = "image".into();
-    let mixed = OnnxModel::from(model).half(Interface::Half);
-    assert!(matches!(mixed, Err(RewriteError::Mixed { value, .. }) if value == "image"));
 }
