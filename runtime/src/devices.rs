@@ -7,6 +7,7 @@ use vesal_engine::availability::{self, Availability};
 use vesal_engine::library::{self, LibraryOrigin, Runtime};
 use vesal_engine::plugin::{self, Provider, ProviderSource};
 use vesal_files::VersionedDocument;
+use vesal_libraries::cuda::{self, CudaLibrary, CudaLibraryOrigin};
 
 use crate::error::{Error, one_line};
 use crate::options::LibraryOptions;
@@ -16,6 +17,8 @@ use crate::options::LibraryOptions;
 pub struct Devices {
     pub onnxruntime: LoadedLibrary,
     pub devices: Vec<DeviceState>,
+    /// Where there is a driver of NVIDIA GPUs, the libraries that ONNX Runtime needs for them.
+    pub cuda_libraries: Vec<CudaLibraryState>,
     pub providers: Vec<ProviderState>,
 }
 
@@ -29,6 +32,16 @@ pub struct LoadedLibrary {
     pub version: String,
     pub path: String,
     pub origin: LibraryOrigin,
+}
+
+/// A library of CUDA on this machine.
+#[derive(Debug, Serialize)]
+pub struct CudaLibraryState {
+    pub name: &'static str,
+    /// Its file in a Python environment, or the name by which the system's loader finds it; null where it is missing.
+    pub source: Option<String>,
+    /// Python package that has it.
+    pub package: &'static str,
 }
 
 #[derive(Debug, Serialize)]
@@ -69,8 +82,25 @@ pub fn devices(options: &DevicesOptions) -> Result<Devices, Error> {
             .into_iter()
             .map(described)
             .collect(),
+        cuda_libraries: if cuda::has_driver() {
+            cuda::INFERENCE.iter().copied().map(located).collect()
+        } else {
+            Vec::new()
+        },
         providers: plugin::available(runtime).iter().map(offered).collect(),
     })
+}
+
+fn located(library: CudaLibrary) -> CudaLibraryState {
+    CudaLibraryState {
+        name: library.stem,
+        source: match cuda::locate(library) {
+            CudaLibraryOrigin::Environment(path) => Some(path.display().to_string()),
+            CudaLibraryOrigin::System(name) => Some(name),
+            CudaLibraryOrigin::Missing => None,
+        },
+        package: library.package,
+    }
 }
 
 fn loaded(runtime: &Runtime) -> LoadedLibrary {
@@ -128,6 +158,15 @@ impl Devices {
         text.line(format!("ONNX Runtime {version} from {path}"))
             .blank();
         text.table(&devices).blank();
+        if !self.cuda_libraries.is_empty() {
+            let row = |library: &CudaLibraryState| {
+                let missing = || format!("missing: `pip install {}` has it", library.package);
+                let source = library.source.clone().unwrap_or_else(missing);
+                vec![library.name.to_owned(), source]
+            };
+            let libraries: Vec<_> = self.cuda_libraries.iter().map(row).collect();
+            text.line("Libraries of CUDA:").table(&libraries).blank();
+        }
         text.line("Other providers, for `--provider`:")
             .table(&providers);
         text

@@ -11,6 +11,7 @@ use cargo_metadata::{DependencyKind, MetadataCommand};
 const ALLOWED: &[(&str, &[&str], bool, bool)] = &[
     ("vesal-volume", &[], false, false),
     ("vesal-files", &[], false, false),
+    ("vesal-libraries", &[], false, false),
     ("vesal-network", &[], false, false),
     ("vesal-cli", &[], false, false),
     ("vesal-io", &["vesal-volume", "vesal-files"], false, false),
@@ -29,7 +30,13 @@ const ALLOWED: &[(&str, &[&str], bool, bool)] = &[
     ("vesal-onnx", &[], false, false),
     (
         "vesal-engine",
-        &["vesal-volume", "vesal-files", "vesal-bundle", "vesal-onnx"],
+        &[
+            "vesal-volume",
+            "vesal-files",
+            "vesal-libraries",
+            "vesal-bundle",
+            "vesal-onnx",
+        ],
         false,
         true,
     ),
@@ -39,6 +46,7 @@ const ALLOWED: &[(&str, &[&str], bool, bool)] = &[
             "vesal-engine",
             "vesal-bundle",
             "vesal-files",
+            "vesal-libraries",
             "vesal-io",
             "vesal-cases",
             "vesal-volume",
@@ -66,6 +74,7 @@ const ALLOWED: &[(&str, &[&str], bool, bool)] = &[
             "vesal-network",
             "vesal-volume",
             "vesal-files",
+            "vesal-libraries",
             "vesal-io",
             "vesal-cases",
             "vesal-bundle",

@@ -57,8 +57,9 @@ impl TrainDeviceError {
             Self::Unknown { .. } | Self::Repeated { .. } | Self::Mixed { .. } => None,
             #[cfg(feature = "cuda")]
             Self::Cuda { .. } => Some(
-                "`nvidia-smi` lists the GPUs and the driver; NVRTC and headers come with the CUDA toolkit, cuDNN as \
-                 `pip install nvidia-cudnn-cu13`, NCCL for several GPUs as `pip install nvidia-nccl-cu13`",
+                "`nvidia-smi` lists the GPUs and the driver; packages are those of Python (`pip install nvidia-cudnn-cu13`), \
+                 in the environment of this program or in the active one; libraries elsewhere are found through \
+                 LD_LIBRARY_PATH",
             ),
             Self::NotBuilt { .. } => {
                 Some("build with GPU support: `cargo build -p vesal-trainer --features cuda`")

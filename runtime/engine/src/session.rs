@@ -5,6 +5,7 @@ use ort::ep::{ArenaExtendStrategy, CUDA};
 use ort::session::Session;
 use ort::session::builder::{GraphOptimizationLevel, SessionBuilder};
 use thiserror::Error;
+use vesal_libraries::cuda as libraries;
 
 use crate::cpu;
 use crate::cuda::{Accelerator, KernelElement};
@@ -51,6 +52,9 @@ pub(crate) fn build(
     options: &EngineOptions,
     accelerator: Option<(&Accelerator, KernelElement)>,
 ) -> Result<Session, SessionError> {
+    if device.is_gpu() {
+        libraries::load(libraries::INFERENCE);
+    }
     let mut builder = Session::builder(&runtime.environment)?
         .with_optimization_level(GraphOptimizationLevel::All)?
         // Spinning threads gain nothing here, take a fifth more processor time, and slow down blending.

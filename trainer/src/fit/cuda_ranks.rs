@@ -2,6 +2,7 @@
 
 use burn::backend::Autodiff;
 use vesal_kernels::cuda::{Communicator, Cuda, CudaDevice, CudaError, check, check_nccl};
+use vesal_libraries::cuda;
 
 use super::rank::{Rank, Ranks};
 use crate::device::{TrainDevice, TrainDeviceError, TrainDevices};
@@ -10,6 +11,7 @@ use crate::device::{TrainDevice, TrainDeviceError, TrainDevices};
 ///
 /// **Errors**: [`TrainDeviceError::Cuda`].
 pub fn cuda_ranks(devices: &TrainDevices) -> Result<Ranks<Autodiff<Cuda>>, TrainDeviceError> {
+    cuda::load_for_training();
     let failed = |device, source: CudaError| TrainDeviceError::Cuda { device, source };
     let ready = |&name: &TrainDevice| {
         let index = match name {

@@ -15,18 +15,18 @@ pub enum CudaError {
     /// Events of whole contexts exist since CUDA 12.5.
     #[error("the NVIDIA driver is too old: version 555 (CUDA 12.5) or newer is needed")]
     OldDriver,
-    #[error("cuDNN 9 (libcudnn.so.9) is not found: add its folder to LD_LIBRARY_PATH")]
+    #[error("cuDNN 9 (libcudnn.so.9) is not found: install the package nvidia-cudnn-cu13")]
     Cudnn,
     #[error("cuDNN 9 is needed, found version code {0}")]
     CudnnVersion(usize),
-    #[error("cuBLAS (libcublas.so) is not found: add its folder to LD_LIBRARY_PATH")]
+    #[error("cuBLAS (libcublas.so) is not found: install the package nvidia-cublas")]
     Cublas,
-    #[error("NVRTC (libnvrtc.so) is not found: add its folder to LD_LIBRARY_PATH")]
+    #[error("NVRTC (libnvrtc.so) is not found: install the package nvidia-cuda-nvrtc")]
     Nvrtc,
     /// Burn's own kernels include CUDA's headers.
     #[error("CUDA's headers are not found: set CUDA_PATH to a folder with include/")]
     Headers,
-    #[error("NCCL 2 (libnccl.so.2) is not found: add its folder to LD_LIBRARY_PATH")]
+    #[error("NCCL 2 (libnccl.so.2) is not found: install the package nvidia-nccl-cu13")]
     Nccl,
     #[error("the kernels do not compile: {0}")]
     Compilation(String),

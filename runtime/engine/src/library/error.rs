@@ -4,6 +4,7 @@ use std::io;
 use std::path::PathBuf;
 
 use thiserror::Error;
+use vesal_libraries::GuardError;
 
 use crate::release::{MIN_VERSION, Variant};
 
@@ -23,17 +24,8 @@ pub enum LibraryError {
         named_by: &'static str,
         path: PathBuf,
     },
-    /// A variable names a relative path, which would depend on the current folder.
-    #[error("`{}` is not an absolute path, expected one", path.display())]
-    Relative { path: PathBuf },
-    #[error("`{}` is not loaded: `{}` belongs to user {owner} or can be written by everybody, expected this user or root alone", path.display(), place.display())]
-    Exposed {
-        path: PathBuf,
-        /// The file, or the folder above it, that others can write.
-        place: PathBuf,
-        /// Number of the user that it belongs to.
-        owner: u32,
-    },
+    #[error(transparent)]
+    Guard(#[from] GuardError),
     /// The record of the fetched files cannot be read.
     #[error("cannot read `{}`, the record of what was fetched", path.display())]
     Record { path: PathBuf, source: io::Error },
@@ -84,10 +76,7 @@ impl LibraryError {
             Self::Binary { .. } | Self::Load { .. } | Self::NotOnnxRuntime { .. } => {
                 Some("remove the file or name another one; `vesal setup` fetches ONNX Runtime")
             }
-            Self::Relative { .. } => Some("write the path from the root of the file system"),
-            Self::Exposed { .. } => Some(
-                "remove the write permission of others (`chmod o-w`), or move the library where only you can write",
-            ),
+            Self::Guard(error) => Some(error.hint()),
             Self::Record { .. } => Some("let this user read the file (`chmod a+r`)"),
             Self::Changed { path } => Some(match Variant::of_folder(path.parent()) {
                 Some(Variant::Cuda) => {

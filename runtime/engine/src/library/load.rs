@@ -9,7 +9,7 @@ use ort::environment::Environment;
 
 use super::error::LibraryError;
 use super::places::{FoundLibrary, LibraryOrigin, find};
-use super::{binary, guard, installed};
+use super::{binary, installed};
 use crate::release::MIN_VERSION;
 
 /// Environment variable that disables ONNX Runtime's telemetry database.
@@ -55,7 +55,7 @@ static LOADED: Mutex<Loaded> = Mutex::new(Loaded {
 ///
 /// **Errors**: the file cannot be used, or another one is in use.
 pub fn load(found: &FoundLibrary) -> Result<&'static Runtime, LibraryError> {
-    let path = guard::check(&found.path)?;
+    let path = vesal_libraries::check(&found.path)?;
     let mut loaded = LOADED.lock().unwrap_or_else(PoisonError::into_inner);
     match (&loaded.library, loaded.runtime) {
         (Some(library), _) if *library != path => {

@@ -2,7 +2,6 @@
 
 mod binary;
 mod error;
-pub(crate) mod guard;
 pub mod installed;
 #[allow(
     unsafe_code,
@@ -13,7 +12,6 @@ mod places;
 
 pub use self::error::LibraryError;
 pub use self::load::{Runtime, load, runtime};
-pub(crate) use self::places::site_packages;
 pub use self::places::{
     FoundLibrary, LibraryOrigin, LibrarySearch, cache_directory, find, library_in,
 };

@@ -4,6 +4,8 @@ use std::env;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
+use vesal_libraries::{GuardError, environments, site_packages};
+
 use super::error::LibraryError;
 use super::installed;
 use crate::release::Variant;
@@ -20,8 +22,10 @@ pub enum LibraryOrigin {
     Executable,
     /// In the user's cache, where `vesal setup` puts it.
     Cache,
-    /// In the active Python environment.
+    /// In a Python environment: the executable's own, or an active one.
     Python,
+    /// In a folder of the system.
+    System,
 }
 
 /// A library that was found.
@@ -42,9 +46,29 @@ pub struct LibrarySearch {
     pub executable: Option<PathBuf>,
     /// Folder of this program in the user's cache.
     pub cache: Option<PathBuf>,
-    /// Roots of active Python environments.
+    /// Roots of Python environments.
     pub python: Vec<PathBuf>,
+    /// The system's folders of libraries.
+    pub system: Vec<PathBuf>,
 }
+
+/// The system's folders of libraries, without those of the loader's own configuration.
+const SYSTEM: &[&str] = if cfg!(target_os = "macos") {
+    &["/opt/homebrew/lib", "/usr/local/lib"]
+} else if cfg!(target_os = "linux") {
+    &[
+        "/usr/local/lib",
+        "/usr/lib64",
+        if cfg!(target_arch = "aarch64") {
+            "/usr/lib/aarch64-linux-gnu"
+        } else {
+            "/usr/lib/x86_64-linux-gnu"
+        },
+        "/usr/lib",
+    ]
+} else {
+    &[]
+};
 
 impl LibrarySearch {
     /// Reads them from the process.
@@ -61,17 +85,14 @@ impl LibrarySearch {
                 .ok()
                 .and_then(|path| Some(path.parent()?.to_path_buf())),
             cache: cache_directory(),
-            python: ["VIRTUAL_ENV", "CONDA_PREFIX"]
-                .into_iter()
-                .filter_map(folder)
-                // Relative paths depend on the current folder.
-                .filter(|root| root.is_absolute())
-                .collect(),
+            python: environments(),
+            system: SYSTEM.iter().map(PathBuf::from).collect(),
         }
     }
 
     /// Finds the library in the first place that has one: what the user named, `ORT_DYLIB_PATH`, beside the executable,
-    /// the user's cache (where setup installs it), the active Python environment's `onnxruntime` package.
+    /// the user's cache (where setup installs it), the `onnxruntime` package of the Python environments, the system's
+    /// folders.
     ///
     /// **Errors**: a variable without an absolute path; a named place without a library (others are then not searched);
     /// no library in any place; a record of fetched files that this user may not read.
@@ -87,7 +108,7 @@ impl LibrarySearch {
         for (path, origin, named_by) in named {
             if let Some(path) = path {
                 if origin == LibraryOrigin::Environment && !path.is_absolute() {
-                    return Err(LibraryError::Relative { path: path.clone() });
+                    return Err(GuardError::Relative { path: path.clone() }.into());
                 }
                 let found = if path.is_file() {
                     Some(path.clone())
@@ -123,6 +144,8 @@ impl LibrarySearch {
                     .map(|folder| (folder, LibraryOrigin::Python)),
             );
         }
+        let system = self.system.iter();
+        folders.extend(system.map(|folder| (folder.clone(), LibraryOrigin::System)));
         for (folder, origin) in &folders {
             let Some(path) = library_in(folder) else {
                 continue;
@@ -213,27 +236,6 @@ fn python_packages(root: &Path) -> Vec<PathBuf> {
     site_packages(root).into_iter().map(package).collect()
 }
 
-/// Package folders of a Python environment, below its root; of several versions of Python the newest first.
-pub(crate) fn site_packages(root: &Path) -> Vec<PathBuf> {
-    let site = |folder: PathBuf| folder.join("site-packages");
-    if cfg!(windows) {
-        return vec![site(root.join("Lib"))];
-    }
-    let mut versions: Vec<PathBuf> = root
-        .join("lib")
-        .read_dir()
-        .into_iter()
-        .flatten()
-        .filter_map(|entry| Some(entry.ok()?.path()))
-        .filter(|path| {
-            path.file_name()
-                .is_some_and(|name| name.to_string_lossy().starts_with("python3"))
-        })
-        .collect();
-    versions.sort();
-    versions.into_iter().rev().map(site).collect()
-}
-
 #[cfg(all(test, target_os = "linux"))]
 mod tests {
     use std::fs;
@@ -256,6 +258,7 @@ mod tests {
             executable: Some(at("bin")),
             cache: Some(at("cache")),
             python: vec![at("venv")],
+            system: vec![at("system")],
         };
         let LibraryError::NotFound { searched } = places.find().expect_err("empty") else {
             panic!("not found")
@@ -265,9 +268,12 @@ mod tests {
             [
                 at("bin"),
                 at("cache/onnxruntime-1.31.1-cuda"),
-                at("cache/onnxruntime-1.31.1")
+                at("cache/onnxruntime-1.31.1"),
+                at("system")
             ]
         );
+        touch(at("system/libonnxruntime.so.1.31.1"));
+        assert_eq!(places.find().expect("found").origin, LibraryOrigin::System);
         let python = touch(at(
             "venv/lib/python3.12/site-packages/onnxruntime/capi/libonnxruntime.so.1.31.1",
         ));
@@ -332,7 +338,10 @@ mod tests {
             environment: Some("lib".into()),
             ..LibrarySearch::default()
         };
-        assert!(matches!(places.find(), Err(LibraryError::Relative { .. })));
+        assert!(matches!(
+            places.find(),
+            Err(LibraryError::Guard(GuardError::Relative { .. }))
+        ));
     }
 
     #[test]

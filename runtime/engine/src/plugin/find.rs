@@ -3,8 +3,10 @@
 use std::env;
 use std::path::{Path, PathBuf};
 
+use vesal_libraries::{GuardError, site_packages};
+
 use super::{PluginError, Provider};
-use crate::library::{LibraryError, LibrarySearch, site_packages};
+use crate::library::LibrarySearch;
 
 /// The environment variable that names a plugin, its folder, or a folder of plugins.
 pub const VARIABLE: &str = "VESAL_PLUGIN_DIR";
@@ -18,7 +20,7 @@ pub struct Locations {
     pub executable: Option<PathBuf>,
     /// Folder of this program in the user's cache.
     pub cache: Option<PathBuf>,
-    /// Roots of active Python environments.
+    /// Roots of Python environments.
     pub python: Vec<PathBuf>,
 }
 
@@ -42,7 +44,7 @@ impl Locations {
     }
 
     /// Finds the plugin of a provider in the first place that has one: what [`VARIABLE`] names, beside the executable,
-    /// the user's cache, the active Python environment. In each, the plugin is searched in the folder of its Python
+    /// the user's cache, the Python environments. In each, the plugin is searched in the folder of its Python
     /// package and directly.
     ///
     /// **Errors**: [`VARIABLE`] names no absolute path, or a place without it (others are then not searched), or it is
@@ -59,7 +61,7 @@ impl Locations {
                 let path = path.clone();
                 return Err(PluginError::Place {
                     provider,
-                    source: Box::new(LibraryError::Relative { path }),
+                    source: Box::new(GuardError::Relative { path }.into()),
                 });
             }
             let file = Some(path.clone()).filter(|path| path.is_file());

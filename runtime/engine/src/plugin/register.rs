@@ -15,7 +15,7 @@ use ort::session::builder::SessionBuilder;
 use super::find::Locations;
 use super::{OTHERS, PluginError, Provider, ProviderAvailability, ProviderOptions, ProviderSource};
 use crate::device::{Device, RELU};
-use crate::library::{Runtime, guard};
+use crate::library::Runtime;
 
 /// Plugins that ONNX Runtime has loaded. Each is registered once and stays until the process ends.
 static REGISTERED: Mutex<Option<HashMap<Provider, PathBuf>>> = Mutex::new(None);
@@ -112,9 +112,9 @@ fn source(runtime: &'static Runtime, provider: Provider) -> Result<ProviderSourc
         return Ok(ProviderSource::Plugin(library.clone()));
     }
     let library = Locations::of_this_process().find(provider)?;
-    let library = guard::check(&library).map_err(|source| PluginError::Place {
+    let library = vesal_libraries::check(&library).map_err(|source| PluginError::Place {
         provider,
-        source: Box::new(source),
+        source: Box::new(source.into()),
     })?;
     load_companions(provider, &library);
     runtime

@@ -2,7 +2,35 @@
 
 use std::path::{Path, PathBuf};
 
-use super::error::LibraryError;
+use thiserror::Error;
+
+/// Why a library is not loaded.
+#[derive(Debug, Error)]
+pub enum GuardError {
+    /// A relative path, which would depend on the current folder.
+    #[error("`{}` is not an absolute path, expected one", path.display())]
+    Relative { path: PathBuf },
+    #[error("`{}` is not loaded: `{}` belongs to user {owner} or can be written by everybody, expected this user or root alone", path.display(), place.display())]
+    Exposed {
+        path: PathBuf,
+        /// The file, or the folder above it, that others can write.
+        place: PathBuf,
+        /// Number of the user that it belongs to.
+        owner: u32,
+    },
+}
+
+impl GuardError {
+    /// A remedy for the user.
+    pub fn hint(&self) -> &'static str {
+        match self {
+            Self::Relative { .. } => "write the path from the root of the file system",
+            Self::Exposed { .. } => {
+                "remove the write permission of others (`chmod o-w`), or move the library where only you can write"
+            }
+        }
+    }
+}
 
 /// Returns the real path of a library that is about to be loaded.
 ///
@@ -12,10 +40,10 @@ use super::error::LibraryError;
 /// permissions are left to the administrator. On other systems owners are not checked.
 ///
 /// **Errors**: a rule is broken, or the file does not exist.
-pub(crate) fn check(path: &Path) -> Result<PathBuf, LibraryError> {
+pub fn check(path: &Path) -> Result<PathBuf, GuardError> {
     let real = path.canonicalize().unwrap_or_else(|_| path.to_path_buf());
     if !real.is_absolute() {
-        return Err(LibraryError::Relative { path: path.into() });
+        return Err(GuardError::Relative { path: path.into() });
     }
     for place in std::iter::once(real.clone()).chain(companions(&real)) {
         check_owners(&place, &real)?;
@@ -46,7 +74,7 @@ fn is_library(name: &str) -> bool {
 
 /// Checks a library and the folders above it; `library` is the one that is loaded.
 #[cfg(unix)]
-fn check_owners(path: &Path, library: &Path) -> Result<(), LibraryError> {
+fn check_owners(path: &Path, library: &Path) -> Result<(), GuardError> {
     use std::os::unix::fs::MetadataExt;
 
     const EVERYBODY: u32 = 0o002;
@@ -62,7 +90,7 @@ fn check_owners(path: &Path, library: &Path) -> Result<(), LibraryError> {
         let kept = above > 1 && mode & STICKY != 0;
         let open = mode & EVERYBODY != 0 && !kept;
         if open || (owner != 0 && owner != user) {
-            return Err(LibraryError::Exposed {
+            return Err(GuardError::Exposed {
                 path: library.into(),
                 place: place.into(),
                 owner,
@@ -73,7 +101,7 @@ fn check_owners(path: &Path, library: &Path) -> Result<(), LibraryError> {
 }
 
 #[cfg(not(unix))]
-fn check_owners(_: &Path, _: &Path) -> Result<(), LibraryError> {
+fn check_owners(_: &Path, _: &Path) -> Result<(), GuardError> {
     Ok(())
 }
 
@@ -104,12 +132,12 @@ mod tests {
         mode(&folder, 0o777);
         let error = check(&library).expect_err("everybody's folder");
         assert!(
-            matches!(&error, LibraryError::Exposed { place, .. } if place.ends_with("open")),
+            matches!(&error, GuardError::Exposed { place, .. } if place.ends_with("open")),
             "{error:?}"
         );
         // A sticky directory such as `/tmp`: users cannot remove files of others, but can add files beside them.
         mode(&folder, 0o1777);
-        assert!(matches!(check(&library), Err(LibraryError::Exposed { .. })));
+        assert!(matches!(check(&library), Err(GuardError::Exposed { .. })));
         mode(&folder, 0o755);
         mode(root.path(), 0o1777);
         check(&library).expect("a folder above");
@@ -117,7 +145,7 @@ mod tests {
         mode(&library, 0o666);
         let error = check(&library).expect_err("everybody's file");
         assert!(
-            matches!(&error, LibraryError::Exposed { place, .. } if place.ends_with("library.so")),
+            matches!(&error, GuardError::Exposed { place, .. } if place.ends_with("library.so")),
             "{error:?}"
         );
         mode(&library, 0o644);
@@ -126,7 +154,7 @@ mod tests {
         mode(&folder, 0o777);
         let link = root.path().join("link.so");
         std::os::unix::fs::symlink(&library, &link).expect("linked");
-        assert!(matches!(check(&link), Err(LibraryError::Exposed { .. })));
+        assert!(matches!(check(&link), Err(GuardError::Exposed { .. })));
     }
 
     #[test]
@@ -145,7 +173,7 @@ mod tests {
             mode(0o666);
             let error = check(&library).expect_err("everybody's companion");
             assert!(
-                matches!(&error, LibraryError::Exposed { place, path, .. }
+                matches!(&error, GuardError::Exposed { place, path, .. }
                     if place.ends_with(name) && path.ends_with("libonnxruntime.so.1.31.1")),
                 "{error:?}"
             );
@@ -169,7 +197,7 @@ mod tests {
         }
         let error = check(&library).expect_err("another's");
         assert!(
-            matches!(error, LibraryError::Exposed { owner: 12_345, .. }),
+            matches!(error, GuardError::Exposed { owner: 12_345, .. }),
             "{error:?}"
         );
     }
