@@ -46,7 +46,7 @@ fn places_are_searched_in_their_order() {
         path
     };
     let at = |path: &str| root.path().join(path);
-    fs::create_dir_all(at("venv/lib/python3.12")).expect("created");
+    fs::create_dir_all(at("venv/lib/python3.12/site-packages")).expect("created");
     let locations = Locations {
         explicit: None,
         executable: Some(at("bin")),
