@@ -45,7 +45,8 @@ impl Case {
 ///
 /// **Definition**: `{"training": [{"image": FILE or [FILES], "label": FILE, "fold": N, "patient": TEXT}],
 /// "validation": [...], "testing": [...]}`, and a file for each of the keys that the task has under
-/// `extra_modalities`. Other keys are left alone, apart from images that the task does not name, such as `image2`.
+/// `extra_modalities`. `test` stands for `testing` where there is none. Other keys are left alone, apart from images that
+/// the task does not name, such as `image2`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Datalist {
     /// Cases to train on, and if they have folds, to validate on.
@@ -188,10 +189,24 @@ fn case(mut item: DatalistItem, dataroot: &Path, further: &[String]) -> Result<C
         fold: item.fold()?,
         patient: item.patient()?,
     };
-    match item.0.keys().find(|key| key.starts_with("image")) {
-        Some(key) => Err(ItemError::UnknownImage { key: key.clone() }),
+    match item.0.iter().find(|(key, value)| is_image(key, value)) {
+        Some((key, _)) => Err(ItemError::UnknownImage { key: key.clone() }),
         None => Ok(case),
     }
+}
+
+/// Whether an entry of an item is an image by its key and its value; `image_id` is none.
+fn is_image(key: &str, value: &Value) -> bool {
+    let file = |value: &Value| {
+        value
+            .as_str()
+            .is_some_and(|text| without_ending(text) != text)
+    };
+    let names_files = match value {
+        Value::Array(values) => values.iter().any(file),
+        value => file(value),
+    };
+    key.starts_with("image") && names_files
 }
 
 /// A path relative to its data root; `.` is dropped, and paths that leave the data root are errors.
@@ -238,8 +253,8 @@ mod tests {
         let text = r#"{"name": "x", "training": [
         {"image": "images/a.b.nii.gz", "label": "labels/a.nii.gz", "fold": 1},
         {"image": ["/data/p1/t1.nii", "./p1/t2.nii"], "label": ["p1/seg.nii"]},
-        {"image": "p2/t1.nii", "class": 3}],
-        "testing": ["c.NII.GZ", {"image": "d.nii"}]}"#;
+        {"image": "p2/t1.nii", "class": 3, "image_id": "7"}],
+        "test": ["c.NII.GZ", {"image": "d.nii"}]}"#;
         let datalist = read(text).unwrap();
         let ids: Vec<_> = datalist
             .training
@@ -317,7 +332,7 @@ mod tests {
                 "`fold` is -1, expected a whole number from 0",
             ),
             (
-                r#"{"image": "b", "image2": "c"}"#,
+                r#"{"image": "b", "image2": "c.nii"}"#,
                 "an image under `image2`, which the task does not name",
             ),
             (r#"{"image": "../b"}"#, "`../b` is outside of the data root"),
