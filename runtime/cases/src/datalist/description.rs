@@ -163,7 +163,10 @@ mod tests {
             assert!(found.labels.is_empty(), "{labels}");
         }
         assert_eq!(read("{}"), DatasetDescription::default());
-        assert_eq!(read(r#"{"labels": null, "modality": 3}"#), DatasetDescription::default());
+        assert_eq!(
+            read(r#"{"labels": null, "modality": 3}"#),
+            DatasetDescription::default()
+        );
         assert!(DatasetDescription::from_json(b"[]", &[]).is_err());
     }
 }

@@ -28,11 +28,48 @@ pub(super) fn class(
         }
         other => return Err(wrong(describe(&other))),
     };
-    name::check(&name)?;
-    if name.eq_ignore_ascii_case(BACKGROUND) {
-        return Err(ClassError::Background { name });
-    }
+    check_name(&name)?;
     Ok((name, index))
+}
+
+pub(super) fn check_name(name: &str) -> Result<(), ClassError> {
+    name::check(name)?;
+    match name.eq_ignore_ascii_case(BACKGROUND) {
+        true => Err(ClassError::Background { name: name.into() }),
+        false => Ok(()),
+    }
+}
+
+/// Parses a mapping from label values to names, without label 0.
+pub(super) fn values(entries: Mapping) -> Result<BTreeMap<u16, String>, ClassError> {
+    let mut names = BTreeMap::new();
+    for (key, value) in entries {
+        let label = match &key {
+            Value::Number(number) => number.as_u64(),
+            Value::String(text) => text.parse().ok(),
+            _ => None,
+        };
+        let label = label.and_then(|label| u16::try_from(label).ok());
+        let name = match value {
+            Value::String(name) => Some(name),
+            Value::Number(number) => Some(number.to_string()),
+            _ => None,
+        };
+        let (Some(label), Some(name)) = (label, name) else {
+            return Err(ClassError::Entry {
+                key: describe(&key),
+            });
+        };
+        if label > 0 && names.insert(label, name).is_some() {
+            return Err(ClassError::TwiceValued { label });
+        }
+    }
+    match names.is_empty() {
+        true => Err(ClassError::List {
+            found: "a mapping of label 0 alone".to_owned(),
+        }),
+        false => Ok(names),
+    }
 }
 
 fn index(name: &str, entries: &mut Mapping) -> Result<Vec<u16>, ClassError> {
