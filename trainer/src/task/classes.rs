@@ -31,7 +31,7 @@ impl Classes {
     ///
     /// **Definition**: a list of names stands for labels 1, 2, …. A list of `{name, index: [labels]}` joins labels;
     /// labels of no class are background. Classes that share a label are regions; with `sigmoid: true`, all classes
-    /// are. A mapping such as `{1: liver, 5: tumor}` names labels [by value](Self::by_value).
+    /// are. A mapping such as `{1: liver, 5: tumor}` or `{liver: 1, tumor: 5}` names labels [by value](Self::by_value).
     ///
     /// **Errors**: [`ClassError`].
     ///

@@ -15,13 +15,15 @@ enum Meaning {
     Refused(&'static str),
     /// This setting by another name.
     Setting(&'static str),
+    /// What other programs call this key, whose values may have another form.
+    Called(&'static str),
 }
-use Meaning::{Refused, Setting, Unused};
+use Meaning::{Called, Refused, Setting, Unused};
 
 /// Meaning of each key of Auto3DSeg that the task does not have.
 ///
 /// **Source**: MONAI 1.6.1 `AutoRunner` and the `hyper_parameters.yaml` of its four algorithm templates.
-const KEYS: [(Meaning, &[&str]); 23] = [
+const KEYS: [(Meaning, &[&str]); 30] = [
     (
         Unused("devices are chosen with `--device`"),
         &[
@@ -157,6 +159,16 @@ const KEYS: [(Meaning, &[&str]); 23] = [
         ],
     ),
     (Setting("seed"), &["random_seed"]),
+    (Called("num_epochs"), &["epochs", "max_epochs"]),
+    (Called("learning_rate"), &["initial_lr", "lr"]),
+    (Called("roi_size"), &["crop_size", "patch_size"]),
+    (
+        Called("resample_resolution"),
+        &["pixdim", "spacing", "target_spacing"],
+    ),
+    (Called("class_names"), &["classes", "label_names", "labels"]),
+    (Called("dataroot"), &["data_dir", "root_dir"]),
+    (Called("algos"), &["algo", "algorithm", "algorithms"]),
     (
         Refused(
             "no code of a task is run: store images that are transformed already, and take the key out",
@@ -241,7 +253,7 @@ pub struct UnusedKey {
 /// Names for suggestions.
 pub(super) fn names() -> impl Iterator<Item = &'static str> {
     let keys = KEYS.iter();
-    let keys = keys.filter(|(meaning, _)| !matches!(meaning, Refused(_)));
+    let keys = keys.filter(|(meaning, _)| !matches!(meaning, Refused(_) | Called(_)));
     keys.flat_map(|(_, keys)| keys.iter().copied())
 }
 
@@ -270,7 +282,7 @@ pub(super) fn flatten(entries: Mapping) -> Mapping {
 /// Removes the keys of Auto3DSeg that are no settings, and gives settings the names that they have here. Returns the keys
 /// without effect.
 ///
-/// **Errors**: [`TaskError::Refused`].
+/// **Errors**: [`TaskError::Refused`]; [`TaskError::UnknownKey`] for what other programs call a key.
 pub(super) fn take(entries: Mapping) -> Result<(Mapping, Vec<UnusedKey>), TaskError> {
     let mut settings = Mapping::new();
     let mut unused = Vec::new();
@@ -290,6 +302,12 @@ pub(super) fn take(entries: Mapping) -> Result<(Mapping, Vec<UnusedKey>), TaskEr
             }
             Some((Setting(setting), _)) => {
                 settings.insert(setting.into(), value);
+            }
+            Some((Called(name), key)) => {
+                return Err(TaskError::UnknownKey {
+                    key: key.to_owned(),
+                    suggestion: Some(name),
+                });
             }
             Some((Unused(reason), key)) => unused.push(UnusedKey { key, reason }),
             Some((Refused(_), key)) if is_usual(key, &value) => unused.push(UnusedKey {

@@ -49,6 +49,10 @@ fn an_unknown_key_is_an_error_with_a_suggestion() {
             "multi_gpu: true",
             "unknown key `multi_gpu`, did you mean `multigpu`?",
         ),
+        (
+            "patch_size: [96, 96, 96]",
+            "unknown key `patch_size`, did you mean `roi_size`?",
+        ),
         ("3: 4", "unknown key `3`"),
     ] {
         let error = parse(&format!("{key}\n")).unwrap_err();

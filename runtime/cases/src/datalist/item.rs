@@ -47,8 +47,7 @@ impl Lists {
         let bytes = bytes.strip_prefix(BYTE_ORDER_MARK).unwrap_or(bytes);
         match serde_json::from_slice(bytes).map_err(|source| DatalistError::Json { source })? {
             Value::Object(lists) => Ok(Self(lists)),
-            other => Err(DatalistError::List {
-                list: List::Training.key(),
+            other => Err(DatalistError::NoLists {
                 found: kind(&other),
             }),
         }
@@ -119,7 +118,10 @@ impl DatalistItem {
 
     pub fn fold(&mut self) -> Result<Option<usize>, ItemError> {
         let fold = self.take("fold").map(|value| {
-            let whole = value.as_u64().and_then(|fold| usize::try_from(fold).ok());
+            let whole = match &value {
+                Value::String(digits) => digits.parse().ok(),
+                value => value.as_u64().and_then(|fold| usize::try_from(fold).ok()),
+            };
             whole.ok_or_else(|| ItemError::Fold {
                 found: value.to_string(),
             })

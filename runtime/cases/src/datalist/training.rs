@@ -80,7 +80,9 @@ impl Datalist {
             further: further.to_vec(),
         };
         if datalist.training.is_empty() {
-            return Err(DatalistError::Empty);
+            let mut keys: Vec<_> = lists.0.into_iter().map(|(key, _)| key).collect();
+            keys.sort_unstable();
+            return Err(DatalistError::Empty { keys });
         }
         datalist.name_cases();
         Ok(datalist)
@@ -251,11 +253,12 @@ mod tests {
     #[test]
     fn cases_are_named_by_their_files_and_survive_writing() {
         let text = r#"{"name": "x", "training": [
-        {"image": "images/a.b.nii.gz", "label": "labels/a.nii.gz", "fold": 1},
+        {"image": "images/a.b.nii.gz", "label": "labels/a.nii.gz", "fold": "1"},
         {"image": ["/data/p1/t1.nii", "./p1/t2.nii"], "label": ["p1/seg.nii"]},
         {"image": "p2/t1.nii", "class": 3, "image_id": "7"}],
         "test": ["c.NII.GZ", {"image": "d.nii"}]}"#;
         let datalist = read(text).unwrap();
+        assert_eq!(datalist.training[0].fold, Some(1));
         let ids: Vec<_> = datalist
             .training
             .iter()
@@ -344,13 +347,20 @@ mod tests {
             let error = message(items).to_string();
             assert!(error.contains(expected), "{error}");
         }
-        assert!(matches!(read("{}"), Err(DatalistError::Empty)));
+        let empty = |text: &str| match read(text) {
+            Err(error @ DatalistError::Empty { .. }) => error.to_string(),
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(empty("{}"), "the datalist has no case under `training`");
+        let found =
+            empty(r#"{"training": [], "train": [1], "a": 1, "b": 1, "c": 1, "d": 1, "e": 1}"#);
+        assert!(
+            found.ends_with(", but has `a`, `b`, `c`, `d`, `e` and others"),
+            "{found}"
+        );
         assert!(matches!(
             read("[]"),
-            Err(DatalistError::List {
-                list: "training",
-                found: "a list"
-            })
+            Err(DatalistError::NoLists { found: "a list" })
         ));
         assert!(matches!(
             read(r#"{"training": {}}"#),

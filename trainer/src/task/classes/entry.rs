@@ -40,22 +40,16 @@ pub(super) fn check_name(name: &str) -> Result<(), ClassError> {
     }
 }
 
-/// Parses a mapping from label values to names, without label 0.
+/// Parses a mapping from label values to names, or from names to label values, without label 0.
 pub(super) fn values(entries: Mapping) -> Result<BTreeMap<u16, String>, ClassError> {
     let mut names = BTreeMap::new();
     for (key, value) in entries {
-        let label = match &key {
-            Value::Number(number) => number.as_u64(),
-            Value::String(text) => text.parse().ok(),
+        let entry = match (number(&key), &value) {
+            (Some(label), Value::String(name)) => Some((label, name.clone())),
+            (None, Value::Number(_)) => number(&value).zip(key.as_str().map(str::to_owned)),
             _ => None,
         };
-        let label = label.and_then(|label| u16::try_from(label).ok());
-        let name = match value {
-            Value::String(name) => Some(name),
-            Value::Number(number) => Some(number.to_string()),
-            _ => None,
-        };
-        let (Some(label), Some(name)) = (label, name) else {
+        let Some((label, name)) = entry else {
             return Err(ClassError::Entry {
                 key: describe(&key),
             });
@@ -69,6 +63,14 @@ pub(super) fn values(entries: Mapping) -> Result<BTreeMap<u16, String>, ClassErr
             found: "a mapping of label 0 alone".to_owned(),
         }),
         false => Ok(names),
+    }
+}
+
+/// A label value, written as a number or as its digits.
+fn number(value: &Value) -> Option<u16> {
+    match value {
+        Value::String(text) => text.parse().ok(),
+        value => value.as_u64().and_then(|label| label.try_into().ok()),
     }
 }
 

@@ -100,7 +100,7 @@ fn what_is_unclear_is_named() {
         ("{}", "is a mapping of 0"),
         ("{0: background}", "is a mapping of label 0 alone"),
         (
-            "{liver: 1}",
+            "{liver: [1, 2]}",
             "has the entry \"liver\", expected label values",
         ),
         ("{70000: liver}", "has the entry 70000"),
@@ -142,6 +142,8 @@ fn labels_that_are_not_consecutive_keep_their_values() {
     let found = Classes::found(&[1, 2], None).unwrap();
     assert_eq!(found, parse("[label_1, label_2]", None).unwrap());
     assert_eq!(found, parse("{'2': label_2, 1: label_1}", None).unwrap());
+    let by_name = "{label_2: 2, background: 0, label_1: 1}";
+    assert_eq!(found, parse(by_name, None).unwrap());
     assert_eq!(
         (found.name_of(2), found.name_of(3)),
         (Some("label_2"), None)
