@@ -16,8 +16,6 @@ pub use foreign::UnusedKey;
 pub use keys::modality_named;
 pub use remark::TaskRemark;
 
-use std::path::Path;
-
 use serde_yaml_ng::{Mapping, Value};
 use vesal_bundle::DicomRules;
 use vesal_bundle::deploy_plan::Modality;
@@ -75,18 +73,6 @@ pub struct Task {
 }
 
 impl Task {
-    /// Reads the task of a work directory, which is complete.
-    ///
-    /// **Errors**: [`TaskError`].
-    pub fn read(path: &Path) -> Result<Self, TaskError> {
-        TaskDraft::read(path)?.task()
-    }
-
-    /// **Errors**: [`TaskError`].
-    pub fn from_yaml(bytes: &[u8]) -> Result<Self, TaskError> {
-        TaskDraft::from_yaml(bytes.to_vec())?.task()
-    }
-
     fn from_entries(entries: Mapping) -> Result<Self, TaskError> {
         let (mut entries, unused) = foreign::take(entries)?;
         if let Some(value) = entries.remove("task") {

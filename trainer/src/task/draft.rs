@@ -8,10 +8,11 @@ use vesal_bundle::name;
 use vesal_cases::datalist::DatasetDescription;
 use vesal_files::regular;
 
+use super::Task;
+use super::classes::Classes;
 use super::error::TaskError;
 use super::keys::{CLASS_NAMES, DATALIST, DATAROOT, MODALITY, modality_named, text};
 use super::remark::TaskRemark;
-use super::{Classes, Task};
 use crate::yaml;
 
 const MAX_FILE_BYTES: u64 = 1 << 20;
@@ -232,6 +233,20 @@ impl TaskDraft {
             remarks.push(TaskRemark::UnusedKeys(task.unused.clone()));
         }
         remarks
+    }
+}
+
+impl Task {
+    /// Reads a task that needs nothing filled in but its name, as that of a work directory.
+    ///
+    /// **Errors**: [`TaskError`].
+    pub fn read(path: &Path) -> Result<Self, TaskError> {
+        TaskDraft::read(path)?.task()
+    }
+
+    /// **Errors**: [`TaskError`].
+    pub fn from_yaml(bytes: &[u8]) -> Result<Self, TaskError> {
+        TaskDraft::from_yaml(bytes.to_vec())?.task()
     }
 }
 

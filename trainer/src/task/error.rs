@@ -8,7 +8,6 @@ use vesal_bundle::dicom_rules::RulesError;
 use vesal_bundle::name::NameError;
 
 use super::ClassError;
-use super::keys::MODALITY;
 use crate::algorithms::UnknownAlgorithm;
 use crate::settings::{OverrideError, suggest};
 use crate::yaml::YamlReadError;
@@ -89,7 +88,7 @@ impl TaskError {
             Self::Yaml {
                 source: YamlReadError::Bounds(error),
             } => Some(error.hint()),
-            Self::Missing { key: MODALITY } => {
+            Self::Missing { key: "modality" } => {
                 Some("add `modality: ct`, `mri` or `pet`, or give `--modality`")
             }
             Self::Missing { key: "datalist" } => {

@@ -1,5 +1,7 @@
 //! Tests of reading tasks.
 
+use std::path::Path;
+
 use vesal_cases::datalist::DatasetDescription;
 
 use super::*;
