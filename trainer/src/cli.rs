@@ -26,6 +26,7 @@ use clap::{Parser, Subcommand};
     after_help = "\
 Examples:
   vesal-train auto --input task.yaml --work-dir work          Analyze, plan, train every fold, print the scores
+  vesal-train auto --datalist data/dataset.json --modality mri --work-dir work    The same without a task
   vesal-train auto --work-dir work                            Resume where it was stopped
   vesal-train plan --work-dir work --explain                  Print every decision and its reason
   vesal-train plan --work-dir work --set num_epochs=100       Replace a decision

@@ -36,8 +36,9 @@ pub struct Folds {
 /// **Definition**: fold numbers of the datalist are kept, and `wanted` limits how many of the folds are trained; the
 /// validation list is then ignored, as in Auto3DSeg. A datalist without folds but with a `validation` list makes that
 /// list fold 0 and the training list fold 1, and fold 0 is the only run. Otherwise the cases are split into `wanted`
-/// folds (5 by default) by a shuffle that depends on `seed` and the number of cases alone. Without patients, the sizes
-/// of folds differ by at most one; where the datalist names patients, all cases of a patient are in the same fold.
+/// folds by a shuffle that depends on `seed` and the number of cases alone: by default 5, or as many as there are cases or
+/// patients. Of these, 1 wanted fold is the first. Without patients, the sizes of folds differ by at most one; where the
+/// datalist names patients, all cases of a patient are in the same fold.
 ///
 /// **Source**: MONAI 1.6.1 `AutoRunner.inspect_datalist_folds`; its split is scikit-learn's `KFold`, whose shuffle is
 /// not reproduced here.
@@ -70,20 +71,28 @@ pub fn assign(
             runs: vec![0],
         });
     }
-    let (cases, wanted) = (datalist.training.len(), wanted.unwrap_or(DEFAULT_FOLDS));
-    if wanted < 2 || wanted > cases {
-        return Err(FoldError::Split { cases, wanted });
+    let (cases, patients) = (datalist.training.len(), patients(datalist));
+    let most = patients.as_ref().map_or(cases, Vec::len);
+    let parts = match wanted {
+        None | Some(1) => DEFAULT_FOLDS.min(most).max(2),
+        Some(wanted) => wanted,
+    };
+    if parts < 2 || parts > cases {
+        return Err(FoldError::Split {
+            cases,
+            wanted: parts,
+        });
     }
-    let assigned = match patients(datalist) {
-        Some(patients) => split_patients(&patients, wanted, seed)?,
-        None => split(cases, wanted, seed),
+    let assigned = match patients {
+        Some(patients) => split_patients(&patients, parts, seed)?,
+        None => split(cases, parts, seed),
     };
     for (case, fold) in datalist.training.iter_mut().zip(assigned) {
         case.fold = Some(fold);
     }
     Ok(Folds {
         source: FoldSource::Seeded,
-        runs: (0..wanted).collect(),
+        runs: (0..wanted.unwrap_or(parts)).collect(),
     })
 }
 

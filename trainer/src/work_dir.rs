@@ -1,7 +1,7 @@
 //! The work directory: all files that one stage writes and another one reads.
 //!
 //! ```text
-//! task.yaml               the task, as given
+//! task.yaml               the task, with what the datalist tells of it
 //! datalist.json           cases with their folds, paths relative to the data root
 //! work.json               data root, settings, and digests of the inputs of each stage
 //! datastats.yaml          statistics of the dataset
@@ -43,7 +43,7 @@ use vesal_files::{atomic, digest, document};
 use crate::algorithms::Algorithm;
 use crate::analyze::findings::Findings;
 use crate::planner::Budget;
-use crate::task::Task;
+use crate::task::{Classes, Task, TaskRemark};
 use files::{FINDINGS, RECORD};
 
 #[derive(Debug)]
@@ -51,10 +51,13 @@ pub struct WorkDir {
     path: PathBuf,
     dataroot: PathBuf,
     task: Task,
+    /// `None` before the analysis of a task without class names.
+    classes: Option<Classes>,
     datalist: Datalist,
     record: WorkRecord,
     /// Algorithms of the command line, of the task, or the default one; at least one.
     chosen: Vec<&'static Algorithm>,
+    remarks: Vec<TaskRemark>,
 }
 
 impl WorkDir {
@@ -76,9 +79,20 @@ impl WorkDir {
         &self.path
     }
 
-    /// Names of the classes to segment.
+    /// Names of the classes to segment; empty before the analysis of a task without class names.
     pub fn class_names(&self) -> &[String] {
-        self.task.classes.names()
+        self.classes.as_ref().map_or(&[], Classes::names)
+    }
+
+    /// Classes that the analysis found, where the task names none.
+    pub fn found_classes(&self) -> Option<&Classes> {
+        let found = self.classes.as_ref();
+        found.filter(|_| self.task.classes.is_none())
+    }
+
+    /// What was filled in when the directory was set up, and what has no effect; empty where it was opened.
+    pub fn remarks(&self) -> &[TaskRemark] {
+        &self.remarks
     }
 
     /// Findings of the analysis.

@@ -1,6 +1,7 @@
 //! YAML from files and command lines, decoded with limits of size and nesting.
 
 use serde::de::DeserializeOwned;
+use serde_yaml_ng::Value;
 use thiserror::Error;
 use vesal_files::yaml::{self, YamlError};
 
@@ -22,6 +23,19 @@ impl YamlReadError {
             Self::Bounds(error) => Some(error.hint()),
             Self::Form(_) => None,
         }
+    }
+}
+
+/// The truth value of a boolean, or of a text that is one in YAML 1.1, as Python's decoder reads it: `yes`, `off` and so on.
+pub(crate) fn flag(value: &Value) -> Option<bool> {
+    match value {
+        Value::Bool(flag) => Some(*flag),
+        Value::String(text) => match text.to_ascii_lowercase().as_str() {
+            "yes" | "on" | "true" => Some(true),
+            "no" | "off" | "false" => Some(false),
+            _ => None,
+        },
+        _ => None,
     }
 }
 

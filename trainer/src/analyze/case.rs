@@ -112,8 +112,10 @@ impl CaseToMeasure<'_> {
             Some((file, labels)) => {
                 let map = labels.label_map(&ReadLimits::default())?;
                 let index = LabelIndex::new(map.data.view());
-                if !options.others_are_background {
-                    check_names(file, &map, &index, &options.labels)?;
+                if let Some(named) = &options.labels
+                    && !options.others_are_background
+                {
+                    check_names(file, &map, &index, named)?;
                 }
                 (Some(map), Some(index))
             }

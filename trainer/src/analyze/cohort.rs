@@ -152,7 +152,7 @@ fn empty_labels(cohort: &Cohort) -> Vec<Finding> {
 
 fn absent_labels(cohort: &Cohort, options: &AnalysisOptions) -> Option<Finding> {
     let mut labeled = false;
-    let mut absent = options.labels.clone();
+    let mut absent = options.labels.clone()?;
     for stats in cohort
         .values()
         .filter_map(|case| case.stats.label_stats.as_ref())
@@ -182,11 +182,15 @@ fn labels_of_one_fold(cases: &[Case], cohort: &Cohort, options: &AnalysisOptions
             folds.insert(cases[position].fold);
         }
     }
+    let is_class = |label: u16| match &options.labels {
+        Some(named) => named.contains(&label),
+        None => label > 0,
+    };
     let mut labels_of: BTreeMap<usize, Vec<u16>> = BTreeMap::new();
     for (label, folds) in folds_of {
         let mut folds = folds.into_iter();
         if let (Some(Some(fold)), None) = (folds.next(), folds.next())
-            && options.labels.contains(&label)
+            && is_class(label)
         {
             labels_of.entry(fold).or_default().push(label);
         }

@@ -11,8 +11,8 @@ const MOST_BINS: usize = 100_000;
 
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct AnalysisOptions {
-    /// Labels that the task names, besides 0.
-    pub labels: BTreeSet<u16>,
+    /// Labels that the task names, besides 0; `None` where it names none and all labels are classes.
+    pub labels: Option<BTreeSet<u16>>,
     /// Whether other labels count as background; otherwise they are an error.
     pub others_are_background: bool,
     /// Histograms of all voxels, if requested.
@@ -25,7 +25,7 @@ impl From<u16> for AnalysisOptions {
     /// The labels 1 up to this one, without optional measures.
     fn from(foreground_labels: u16) -> Self {
         Self {
-            labels: (1..=foreground_labels).collect(),
+            labels: Some((1..=foreground_labels).collect()),
             ..Self::default()
         }
     }

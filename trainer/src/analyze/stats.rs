@@ -49,6 +49,13 @@ impl DatasetSummary {
         }
     }
 
+    /// Labels besides 0 that occur, in ascending order.
+    pub fn foreground_labels(&self) -> Vec<u16> {
+        let labels = self.labeled().map(|summary| &summary.label_stats.labels);
+        let labels = labels.into_iter().flatten().copied();
+        labels.filter(|&label| label > 0).collect()
+    }
+
     pub fn image_stats(&self) -> &ImageSummary {
         match self {
             Self::Labeled(summary) => &summary.image_stats,

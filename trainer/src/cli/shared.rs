@@ -3,7 +3,9 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use vesal_bundle::deploy_plan::Modality;
 use vesal_trainer::fit::TrainDevices;
+use vesal_trainer::task;
 
 use crate::settings_help::settings_help;
 
@@ -19,12 +21,25 @@ pub struct WorkArguments {
 
 #[derive(Debug, Args)]
 pub struct SetUpArguments {
-    /// Task (task.yaml); needed once, when the work directory is new
+    #[command(flatten)]
+    pub task: TaskArguments,
+    /// Modality, if the task or the datalist does not name it: ct, mri or pet
+    #[arg(long, value_name = "NAME", value_parser = modality, requires = "TaskArguments")]
+    pub modality: Option<Modality>,
+    /// Number of folds: to split the cases into (5), or of those in the datalist, how many to train
+    #[arg(long, value_name = "K", requires = "TaskArguments")]
+    pub folds: Option<usize>,
+}
+
+/// What a work directory is set up with.
+#[derive(Debug, Args)]
+pub struct TaskArguments {
+    /// Task (task.yaml); needed once, when the work directory is new, unless --datalist tells everything
     #[arg(long, value_name = "FILE")]
     pub input: Option<PathBuf>,
-    /// Number of folds: to split the cases into (5), or of those in the datalist, how many to train
-    #[arg(long, value_name = "K", requires = "input")]
-    pub folds: Option<usize>,
+    /// Datalist, instead of the one that the task names; or without a task
+    #[arg(long, value_name = "FILE")]
+    pub datalist: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]
@@ -66,6 +81,11 @@ pub struct DeviceArguments {
         env = "VESAL_DEVICE"
     )]
     pub device: TrainDevices,
+}
+
+/// Reads a modality as tasks write it.
+fn modality(text: &str) -> Result<Modality, &'static str> {
+    task::modality_named(text).ok_or("expected ct, mri or pet")
 }
 
 /// Reads a memory size in GiB; 0 is allowed.

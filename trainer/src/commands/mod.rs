@@ -35,7 +35,9 @@ fn prepare(
     settings: Option<&SettingArguments>,
 ) -> Result<WorkDir, Failure> {
     let request = Request {
-        input: set_up.and_then(|set_up| set_up.input.as_deref()),
+        input: set_up.and_then(|set_up| set_up.task.input.as_deref()),
+        datalist: set_up.and_then(|set_up| set_up.task.datalist.as_deref()),
+        modality: set_up.and_then(|set_up| set_up.modality),
         folds: set_up.and_then(|set_up| set_up.folds),
         algorithms: settings.and_then(|settings| settings.algorithms.as_deref()),
         settings: settings
@@ -48,7 +50,15 @@ fn prepare(
         "cannot prepare the work directory `{}`",
         work.work_dir.display()
     );
-    WorkDir::prepare(&work.work_dir, &request).map_err(|error| failure(error).attempting(attempt))
+    let work = WorkDir::prepare(&work.work_dir, &request)
+        .map_err(|error| failure(error).attempting(attempt))?;
+    for remark in work.remarks() {
+        match remark.is_warning() {
+            true => stderr::warning(remark.to_string()),
+            false => stderr::note(remark.to_string()),
+        }
+    }
+    Ok(work)
 }
 
 /// Decides which memory to plan for: the requested amount, or the remembered one, or that of the devices.
@@ -118,6 +128,12 @@ fn analyze_watched(
     match made {
         Made::Now => stderr::say(format!("analyzed {usable}")),
         Made::Before => stderr::say(format!("{usable} analyzed before")),
+    }
+    if let Some(classes) = work.found_classes() {
+        let names = classes.names().join(", ");
+        stderr::note(format!(
+            "no class is named, so the classes are the labels that occur: {names}"
+        ));
     }
     Ok(excluded)
 }

@@ -47,7 +47,7 @@ impl FoldError {
             Self::Partial { .. } | Self::Gap { .. } | Self::Single => {
                 Some("take out every `fold` to have the cases split at random")
             }
-            Self::Split { wanted: 1, .. } => Some("`--only-folds 0` trains one fold of several"),
+            Self::Split { cases: 0 | 1, .. } => Some("list two labeled cases or more"),
             Self::Patients { .. } => Some("ask for fewer folds with `--folds K`"),
             Self::TooMany { .. } | Self::Split { .. } => None,
         }

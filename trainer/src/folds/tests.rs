@@ -161,18 +161,37 @@ fn seeded_folds_are_even_and_repeatable() {
         .filter_map(|case| case.fold)
         .collect();
     assert_eq!(found, folds);
-    assert_eq!(
-        with_folds(&[None; 3], None),
-        Err(FoldError::Split {
-            cases: 3,
-            wanted: 5
-        })
-    );
-    assert_eq!(
-        with_folds(&[None; 3], Some(1)),
-        Err(FoldError::Split {
-            cases: 3,
-            wanted: 1
-        })
-    );
+}
+
+#[test]
+fn few_cases_make_fewer_folds_and_one_fold_is_the_first() {
+    let runs = |cases: &[Option<usize>], wanted| with_folds(cases, wanted).unwrap().runs;
+    assert_eq!(runs(&[None; 3], None), [0, 1, 2]);
+    assert_eq!(runs(&[None; 9], Some(1)), [0]);
+    let mut datalist = Datalist {
+        training: cases(&[None; 9]),
+        ..Default::default()
+    };
+    assign(&mut datalist, Some(1), 0).unwrap();
+    let found = datalist.training.iter().filter_map(|case| case.fold);
+    assert_eq!(found.max(), Some(4), "the others stay for training");
+    for case in &mut datalist.training {
+        case.fold = None;
+        case.patient = Some(case.id.len().min(1).to_string());
+    }
+    datalist.training[0].patient = Some("other".to_owned());
+    assert_eq!(assign(&mut datalist, None, 0).unwrap().runs, [0, 1]);
+    for (found, wanted, told) in [
+        (1, None, 2),
+        (1, Some(1), 2),
+        (3, Some(4), 4),
+        (3, Some(0), 0),
+    ] {
+        let error = with_folds(&vec![None; found], wanted).unwrap_err();
+        let expected = FoldError::Split {
+            cases: found,
+            wanted: told,
+        };
+        assert_eq!(error, expected);
+    }
 }

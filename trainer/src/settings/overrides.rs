@@ -5,6 +5,7 @@ use thiserror::Error;
 
 use super::registry::{self, Overrides};
 use super::setting::OutOfRange;
+use super::value::Type;
 use super::{suggest, words};
 use crate::yaml::{self, YamlReadError};
 
@@ -53,12 +54,16 @@ impl OverrideError {
 }
 
 impl Overrides {
-    /// Sets a value by name; a null value leaves the setting to the rules again.
+    /// Sets a value by name; a null value leaves the setting to the rules again. Flags may be `yes`, `on`, `no` and `off`.
     ///
     /// **Errors**: [`OverrideError`]; the settings are then unchanged.
     pub fn set(&mut self, name: &str, value: Value) -> Result<(), OverrideError> {
         let Some(setting) = registry::find(name) else {
             return Err(OverrideError::unknown(name));
+        };
+        let value = match yaml::flag(&value) {
+            Some(flag) if setting.value_type() == Type::Flag => Value::Bool(flag),
+            _ => value,
         };
         let found = serde_json::to_string(&value).unwrap_or_else(|_| "another value".into());
         let kind = |_| OverrideError::Kind {

@@ -9,28 +9,32 @@ use super::{Classes, TaskError};
 /// Name of the channel of an image with a single channel.
 const FIRST: &str = "image";
 
-/// Parses `dicom`, and checks it against the keys of secondary images and the classes.
+/// Parses `dicom`, and checks it against the keys of secondary images, and the classes where they are known.
 ///
 /// **Definition**: the number of channels of the first image is known only from the data; until the planning, both
 /// `image` and `image_0`, `image_1`, … are accepted.
 pub(super) fn parse<'a>(
     value: Value,
     further: impl Iterator<Item = &'a str>,
-    classes: &Classes,
+    classes: Option<&Classes>,
 ) -> Result<DicomRules, TaskError> {
     let rules: DicomRules =
         serde_yaml_ng::from_value(value).map_err(|source| TaskError::DicomForm { source })?;
-    check(&rules, further, classes).map_err(|source| TaskError::Dicom { source })?;
+    check(&rules, further).map_err(|source| TaskError::Dicom { source })?;
+    if let Some(classes) = classes {
+        check_labels(&rules, classes)?;
+    }
     Ok(rules)
 }
 
-fn check<'a>(
-    rules: &DicomRules,
-    further: impl Iterator<Item = &'a str>,
-    classes: &Classes,
-) -> Result<(), RulesError> {
+/// Checks that every code is that of a class.
+pub(super) fn check_labels(rules: &DicomRules, classes: &Classes) -> Result<(), TaskError> {
+    let checked = rules.check_labels(&classes.labels(), classes.activation());
+    checked.map_err(|source| TaskError::Dicom { source })
+}
+
+fn check<'a>(rules: &DicomRules, further: impl Iterator<Item = &'a str>) -> Result<(), RulesError> {
     rules.validate()?;
-    rules.check_labels(&classes.labels(), classes.activation())?;
     let further: Vec<&str> = further.collect();
     let known = |name: &str| is_first(name) || further.contains(&name);
     match rules.channels.keys().find(|name| !known(name)) {
@@ -70,7 +74,7 @@ mod tests {
         let classes = serde_yaml_ng::from_str("[liver, tumor]").unwrap();
         let classes = Classes::parse(classes, None).unwrap();
         let value = serde_yaml_ng::from_str(text).unwrap();
-        parse(value, ["pet"].into_iter(), &classes)
+        parse(value, ["pet"].into_iter(), Some(&classes))
     }
 
     fn refusal(text: &str) -> String {

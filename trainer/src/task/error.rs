@@ -23,12 +23,24 @@ pub enum TaskError {
     #[error("the task has no `{key}`")]
     Missing { key: &'static str },
     /// An unknown key.
-    #[error("the task has the unknown key `{key}`{}; known are: {}", suggest::phrase(suggestion), known.join(", "))]
+    #[error("the task has the unknown key `{key}`{}", suggest::phrase(suggestion))]
     UnknownKey {
         key: String,
         /// The most similar known key.
         suggestion: Option<&'static str>,
-        known: Vec<&'static str>,
+    },
+    /// A key of Auto3DSeg whose effect does not exist here.
+    #[error("`{key}` of the task is {found}, which does not exist here")]
+    Refused {
+        key: &'static str,
+        found: String,
+        remedy: &'static str,
+    },
+    /// Channels of the first image have different modalities.
+    #[error("`{key}` of the task names several modalities: {}", found.join(", "))]
+    SeveralModalities {
+        key: &'static str,
+        found: Vec<String>,
     },
     /// A value has the wrong type.
     #[error("`{key}` of the task is {found}, expected {expected}")]
@@ -76,8 +88,23 @@ impl TaskError {
             Self::Yaml {
                 source: YamlReadError::Bounds(error),
             } => Some(error.hint()),
+            Self::Missing { key: "modality" } => {
+                Some("add `modality: ct`, `mri` or `pet`, or give `--modality`")
+            }
+            Self::Missing { key: "datalist" } => {
+                Some("add `datalist: FILE`, or give `--datalist FILE`")
+            }
             Self::Missing { .. } | Self::Yaml { .. } => Some(
-                "a task needs `name`, `modality: ct|mri|pet`, `datalist`, `dataroot` and `class_names: [first, second]`",
+                "a task is a list of keys such as `modality: mri`, `datalist: datalist.json` and `dataroot: data`",
+            ),
+            Self::UnknownKey {
+                suggestion: None, ..
+            } => Some(
+                "take it out if nothing depends on it; `vesal-train settings` lists all settings",
+            ),
+            Self::Refused { remedy, .. } => Some(remedy),
+            Self::SeveralModalities { .. } => Some(
+                "`modality` is that of the first image; give the others a key each, such as `extra_modalities: {pet: pet}`",
             ),
             Self::Classes(error) => Some(error.hint()),
             Self::DicomForm { .. } => Some(
@@ -85,9 +112,10 @@ impl TaskError {
                  '10200004', scheme: SCT, meaning: Liver}}}`; codes of digits need quotes",
             ),
             Self::Dicom { source } => source.hint(),
-            Self::NotFound { .. } => Some(
-                "relative paths start from the folder of the task file, then from the current folder",
-            ),
+            Self::NotFound {
+                key: "dataroot", ..
+            } => Some("give the folder of the images with `--dataroot DIR`, or VESAL_DATAROOT"),
+            Self::NotFound { .. } => Some("give the datalist with `--datalist FILE`"),
             _ => None,
         }
     }

@@ -7,6 +7,12 @@ use vesal_bundle::name;
 use super::error::TaskError;
 use super::value::describe;
 use crate::algorithms::{self, Algorithm};
+use crate::yaml;
+
+pub(super) const MODALITY: &str = "modality";
+pub(super) const DATALIST: &str = "datalist";
+pub(super) const DATAROOT: &str = "dataroot";
+pub(super) const CLASS_NAMES: &str = "class_names";
 
 pub(super) fn required(entries: &mut Mapping, key: &'static str) -> Result<Value, TaskError> {
     match entries.remove(key) {
@@ -38,17 +44,41 @@ pub(super) fn algos(value: Value) -> Result<Vec<&'static Algorithm>, TaskError> 
     Ok(algorithms::parse(names.iter().map(String::as_str))?)
 }
 
+/// Parses a modality, or a list or mapping of the channels' modalities that are all the same.
 pub(super) fn modality(key: &'static str, value: Value) -> Result<Modality, TaskError> {
-    let found = text(key, value)?;
-    match found.to_ascii_lowercase().as_str() {
-        "ct" => Ok(Modality::Ct),
-        "mri" | "mr" => Ok(Modality::Mri),
-        "pet" | "pt" => Ok(Modality::Pet),
-        _ => Err(TaskError::Value {
+    let values = match value {
+        Value::Sequence(values) => values,
+        Value::Mapping(entries) => entries.into_iter().map(|(_, value)| value).collect(),
+        value => vec![value],
+    };
+    let names = values.into_iter().map(|value| text(key, value));
+    let names: Vec<_> = names.collect::<Result<_, _>>()?;
+    let mut modalities: Vec<Modality> = Vec::new();
+    for found in &names {
+        let modality = modality_named(found).ok_or_else(|| TaskError::Value {
             key,
             found: format!("`{found}`"),
             expected: "`ct`, `mri` or `pet`",
-        }),
+        })?;
+        if !modalities.contains(&modality) {
+            modalities.push(modality);
+        }
+    }
+    match modalities.as_slice() {
+        [modality] => Ok(*modality),
+        [] => Err(TaskError::Missing { key }),
+        _ => Err(TaskError::SeveralModalities { key, found: names }),
+    }
+}
+
+/// The modality of this name, in any case; sequences of MR by which datasets name their channels are MR.
+pub fn modality_named(name: &str) -> Option<Modality> {
+    match name.trim().to_ascii_lowercase().as_str() {
+        "ct" => Some(Modality::Ct),
+        "mri" | "mr" | "t1" | "t1w" | "t1c" | "t1ce" | "t1gd" | "t1n" | "t2" | "t2w" | "t2f"
+        | "flair" | "adc" | "dwi" => Some(Modality::Mri),
+        "pet" | "pt" => Some(Modality::Pet),
+        _ => None,
     }
 }
 
@@ -76,6 +106,14 @@ pub(super) fn extra(value: Value) -> Result<Vec<(String, Modality)>, TaskError> 
         Ok((key, modality(KEY, value)?))
     };
     entries.into_iter().map(entry).collect()
+}
+
+pub(super) fn sigmoid(value: Value) -> Result<bool, TaskError> {
+    yaml::flag(&value).ok_or_else(|| TaskError::Value {
+        key: "sigmoid",
+        found: describe(&value),
+        expected: "true or false",
+    })
 }
 
 pub(super) fn num_fold(value: Value) -> Result<usize, TaskError> {

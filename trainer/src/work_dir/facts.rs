@@ -31,13 +31,14 @@ impl WorkDir {
 
     /// Name of a label value of the training data.
     pub fn label_name(&self, value: u16) -> String {
-        let names = self.class_names();
-        match usize::from(value).checked_sub(1) {
-            None => "background".to_owned(),
-            Some(index) if index < names.len() && !self.task.classes.is_indexed() => {
-                names[index].clone()
-            }
-            Some(_) => format!("label {value}"),
+        let name = self
+            .classes
+            .as_ref()
+            .and_then(|classes| classes.name_of(value));
+        match (value, name) {
+            (0, _) => "background".to_owned(),
+            (_, Some(name)) => name.to_owned(),
+            (_, None) => format!("label {value}"),
         }
     }
 

@@ -211,10 +211,7 @@ impl WorkDir {
     fn facts(&self) -> Result<Facts, WorkError> {
         let path = self.path.join(DATA_STATS);
         if !path.exists() {
-            return Err(WorkError::StageMissing {
-                missing: DATA_STATS.to_owned(),
-                command: "vesal-train analyze",
-            });
+            return Err(unanalyzed());
         }
         let bytes = read(&path)?;
         let stats = labeled_stats(path, &bytes)?;
@@ -238,11 +235,12 @@ impl WorkDir {
             overrides,
             budget,
         } = facts;
+        let classes = self.classes.as_ref().ok_or_else(unanalyzed)?;
         let input = PlannerInput {
             name: &self.task.name,
             modality: self.task.modality,
             extra_modalities: &self.task.extra_modalities,
-            classes: &self.task.classes,
+            classes,
             dicom: &self.task.dicom,
             overrides,
         };
@@ -270,6 +268,13 @@ impl WorkDir {
             plans,
             inputs: digest::sha256(inputs.to_string().as_bytes()),
         })
+    }
+}
+
+fn unanalyzed() -> WorkError {
+    WorkError::StageMissing {
+        missing: DATA_STATS.to_owned(),
+        command: "vesal-train analyze",
     }
 }
 

@@ -72,6 +72,9 @@ pub struct AnalysisRecord {
     pub measures: Measures,
     /// SHA-256 of `datastats.yaml`.
     pub data_stats: String,
+    /// Labels besides 0 that occur, where the task names no classes.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub found_labels: Vec<u16>,
     /// Cases that cannot be used; later stages do not read them.
     pub excluded: Vec<ExcludedCase>,
 }

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use vesal_cases::datalist::Datalist;
+use vesal_bundle::deploy_plan::Modality;
+use vesal_cases::datalist::{Datalist, DatasetDescription};
 use vesal_files::atomic;
 
 use super::WorkDir;
@@ -14,13 +15,17 @@ use crate::algorithms::{self, Algorithm};
 use crate::folds;
 use crate::relative;
 use crate::settings::Overrides;
-use crate::task::Task;
+use crate::task::{Classes, Task, TaskDraft, TaskError};
 
 /// Changes to a work directory by a command line; `None` and empty fields leave it unchanged.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Request<'a> {
     /// Task to set up the directory with.
     pub input: Option<&'a Path>,
+    /// Datalist instead of that of the task; alone it sets up a directory as well, or replaces the cases of an existing one.
+    pub datalist: Option<&'a Path>,
+    /// Modality instead of that of the task; used when the directory is set up.
+    pub modality: Option<Modality>,
     /// Names of algorithms, instead of those of the task or the directory; an empty list returns to those of the task.
     pub algorithms: Option<&'a [String]>,
     /// Number of folds; used when the directory is set up.
@@ -34,7 +39,8 @@ pub struct Request<'a> {
 }
 
 impl WorkDir {
-    /// Sets up a work directory with `request.input`, or opens an existing one, and records the settings.
+    /// Sets up a work directory with `request.input` or `request.datalist`, or opens an existing one, and records the
+    /// settings.
     ///
     /// **Definition**: a new task replaces the old one; files of later stages are kept until these stages find them out
     /// of date.
@@ -43,7 +49,7 @@ impl WorkDir {
     pub fn prepare(path: &Path, request: &Request<'_>) -> Result<Self, WorkError> {
         let earlier: Option<WorkRecord> = match read_record(path) {
             Ok(record) => Some(record),
-            Err(WorkError::NotSetUp { .. }) if request.input.is_some() => None,
+            Err(WorkError::NotSetUp { .. }) if request.sets_up() => None,
             Err(error) => return Err(error),
         };
         let mut settings = earlier
@@ -64,9 +70,9 @@ impl WorkDir {
         let named = algorithms::parse(named.iter().map(String::as_str))?;
         let remembered = earlier.as_ref().and_then(|record| record.host_memory_gib);
         let host_memory_gib = request.host_memory_gib.or(remembered);
-        let mut work = match (request.input, earlier) {
-            (Some(input), earlier) => Self::set_up(path, input, request, earlier, settings)?,
-            (None, Some(earlier)) => {
+        let mut work = match earlier {
+            earlier if request.sets_up() => Self::set_up(path, request, earlier, settings)?,
+            Some(earlier) => {
                 let dataroot = match request.dataroot {
                     Some(dataroot) => portable(path, &present(dataroot.to_owned())?),
                     None => earlier.dataroot.clone(),
@@ -78,7 +84,7 @@ impl WorkDir {
                 };
                 Self::open_with(path, record, request.dataroot)?
             }
-            (None, None) => {
+            None => {
                 return Err(WorkError::NotSetUp {
                     path: path.to_owned(),
                 });
@@ -90,7 +96,7 @@ impl WorkDir {
         work.chosen = choose(named, &work.task);
         // Changes that cannot be planned are not kept. Data stats of an earlier task tell nothing about a new one.
         let changes = !request.settings.is_empty() || request.algorithms.is_some();
-        if request.input.is_none() && changes {
+        if !request.sets_up() && changes {
             work.check_planning()?;
         }
         work.write_record()?;
@@ -106,29 +112,48 @@ impl WorkDir {
 
     fn set_up(
         path: &Path,
-        input: &Path,
         request: &Request<'_>,
         earlier: Option<WorkRecord>,
         settings: Overrides,
     ) -> Result<Self, WorkError> {
+        let own = path.join(TASK);
+        let (mut draft, task_path) = match (request.input, request.datalist) {
+            (None, Some(datalist)) if !own.exists() => (TaskDraft::of_datalist(datalist), datalist),
+            (input, _) => {
+                let input = input.unwrap_or(&own);
+                let draft = TaskDraft::read(input).map_err(|source| WorkError::Task {
+                    path: input.to_owned(),
+                    source,
+                })?;
+                (draft, input)
+            }
+        };
         let unusable = |source| WorkError::Task {
-            path: input.to_owned(),
+            path: task_path.to_owned(),
             source,
         };
-        let (task, task_bytes) = Task::read(input).map_err(unusable)?;
-        let datalist_path = task.locate_datalist(input).map_err(unusable)?;
-        let dataroot = present(match request.dataroot {
-            Some(dataroot) => dataroot.to_owned(),
-            None => task.locate_dataroot(input).map_err(unusable)?,
+        if let Some(modality) = request.modality {
+            draft.set_modality(modality);
+        }
+        let datalist_path = match request.datalist {
+            Some(datalist) => datalist.to_owned(),
+            None => draft.datalist().map_err(unusable)?,
+        };
+        let dataroot = present(match (request.dataroot, request.input, &earlier) {
+            (Some(dataroot), ..) => dataroot.to_owned(),
+            (None, None, Some(earlier)) => path.join(&earlier.dataroot),
+            _ => draft.dataroot(&datalist_path).map_err(unusable)?,
         })?;
         let bytes = read(&datalist_path)?;
-        let mut datalist =
-            Datalist::from_json(&bytes, &dataroot, &task.further_keys()).map_err(|source| {
-                WorkError::Datalist {
-                    path: datalist_path,
-                    source,
-                }
-            })?;
+        let unreadable = |source| WorkError::Datalist {
+            path: datalist_path.clone(),
+            source,
+        };
+        let further = draft.further_keys();
+        let description = DatasetDescription::from_json(&bytes, &further).map_err(unreadable)?;
+        draft.describe(&description);
+        let task = draft.task().map_err(unusable)?;
+        let mut datalist = Datalist::from_json(&bytes, &dataroot, &further).map_err(unreadable)?;
         let seed = settings.over(&task.overrides).seed.unwrap_or(0);
         let folds = folds::assign(&mut datalist, request.folds.or(task.num_fold), seed)?;
         std::fs::create_dir_all(path).map_err(|source| WorkError::MakeDirectory {
@@ -136,9 +161,8 @@ impl WorkDir {
             source,
         })?;
         let dataroot_text = portable(path, &dataroot);
-        let task_bytes = task
-            .relocated(task_bytes, DATALIST, &dataroot_text)
-            .map_err(unusable)?;
+        let remarks = draft.remarks(&task);
+        let task_bytes = draft.to_yaml(DATALIST, &dataroot_text).map_err(unusable)?;
         atomic::write_file(&path.join(TASK), &task_bytes, true)?;
         atomic::write_file(&path.join(DATALIST), &datalist.to_json(), true)?;
         let memory = earlier.as_ref().map(WorkRecord::budget).unwrap_or_default();
@@ -160,13 +184,16 @@ impl WorkDir {
             skipped: BTreeMap::new(),
         };
         let chosen = choose(Vec::new(), &task);
+        let classes = classes(&task, &record).map_err(unusable)?;
         Ok(Self {
             path: path.to_owned(),
             dataroot,
             task,
+            classes,
             datalist,
             record,
             chosen,
+            remarks,
         })
     }
 
@@ -177,8 +204,12 @@ impl WorkDir {
     ) -> Result<Self, WorkError> {
         let dataroot = dataroot.map_or_else(|| path.join(&record.dataroot), Path::to_owned);
         let file = path.join(TASK);
-        let (task, _) =
-            Task::read(&file).map_err(|source| WorkError::Task { path: file, source })?;
+        let unusable = |source| WorkError::Task {
+            path: file.clone(),
+            source,
+        };
+        let task = Task::read(&file).map_err(unusable)?;
+        let classes = classes(&task, &record).map_err(unusable)?;
         let list = path.join(DATALIST);
         let datalist = Datalist::from_json(&read(&list)?, &dataroot, &task.further_keys())
             .map_err(|source| WorkError::Datalist { path: list, source })?;
@@ -188,11 +219,25 @@ impl WorkDir {
             path: path.to_owned(),
             dataroot,
             task,
+            classes,
             datalist,
             record,
             chosen,
+            remarks: Vec::new(),
         })
     }
+}
+
+impl Request<'_> {
+    fn sets_up(&self) -> bool {
+        self.input.is_some() || self.datalist.is_some()
+    }
+}
+
+/// The classes of the task, or those of the labels that the analysis found.
+fn classes(task: &Task, record: &WorkRecord) -> Result<Option<Classes>, TaskError> {
+    let found = record.analysis.iter().flat_map(|done| &done.found_labels);
+    task.classes_with(&found.copied().collect::<Vec<_>>())
 }
 
 /// The named algorithms, or else those of the task, or the default one.

@@ -9,7 +9,7 @@ use vesal_bundle::work_dir::RunId;
 use vesal_cases::datalist::Case;
 use vesal_files::{digest, document};
 
-use super::files::{DATA_STATS, DATA_STATS_BY_CASE};
+use super::files::{DATA_STATS, DATA_STATS_BY_CASE, TASK};
 use super::record::AnalysisRecord;
 use super::{WorkDir, WorkError};
 use crate::analyze::stats::{DataStats, DataStatsByCase, ExcludedCase};
@@ -18,6 +18,7 @@ use crate::dataset::TrainingCase;
 use crate::device::TrainDevices;
 use crate::fit::FitRequest;
 use crate::memory::cases_budget;
+use crate::task::Classes;
 
 /// Version of the analysis, increased when the same images give other data stats.
 const ANALYSIS_VERSION: u32 = 2;
@@ -77,7 +78,7 @@ impl WorkDir {
         }
         let options = AnalysisOptions {
             labels: self.labels(),
-            others_are_background: self.task.classes.is_indexed(),
+            others_are_background: self.joins_labels(),
             histogram: measures.histogram.clone(),
             components: measures.components,
         };
@@ -85,6 +86,15 @@ impl WorkDir {
             analyze::examine(&self.datalist.training, &self.dataroot, options, observe);
         document::write(&self.findings_path(), &examination.findings)?;
         let analysis = examination.summarize()?;
+        let found_labels = match &self.task.classes {
+            Some(_) => Vec::new(),
+            None => analysis.summary.foreground_labels(),
+        };
+        let classes = self.task.classes_with(&found_labels);
+        let classes = classes.map_err(|source| WorkError::Task {
+            path: self.path.join(TASK),
+            source,
+        })?;
         let excluded: Vec<_> = analysis
             .excluded
             .iter()
@@ -108,15 +118,25 @@ impl WorkDir {
             inputs,
             measures,
             data_stats,
+            found_labels,
             excluded: excluded.clone(),
         });
+        self.classes = classes;
         self.write_record()?;
         Ok((Made::Now, excluded))
     }
 
-    /// Labels besides 0 that the task names.
-    fn labels(&self) -> BTreeSet<u16> {
-        self.task.classes.annotated().into_iter().collect()
+    /// Labels besides 0 that the task names; `None` where it names none.
+    fn labels(&self) -> Option<BTreeSet<u16>> {
+        let classes = self.task.classes.as_ref();
+        classes.map(|classes| classes.annotated().into_iter().collect())
+    }
+
+    fn joins_labels(&self) -> bool {
+        self.task
+            .classes
+            .as_ref()
+            .is_some_and(Classes::joins_labels)
     }
 
     /// The request for the training of a run, with the [default](cases_budget) memory for cases.

@@ -41,7 +41,7 @@ fn far_labels() -> Dataset {
 #[test]
 fn components_are_counted_by_label_with_boxes_in_ras() {
     let options = AnalysisOptions {
-        labels: BTreeSet::from([2, 5]),
+        labels: Some(BTreeSet::from([2, 5])),
         components: true,
         ..AnalysisOptions::default()
     };

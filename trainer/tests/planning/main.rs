@@ -12,6 +12,7 @@ mod raw_nifti;
 mod shared;
 
 mod analysis;
+mod auto3dseg_tasks;
 mod bad_cases;
 mod broken_datasets;
 mod chosen_algorithms;

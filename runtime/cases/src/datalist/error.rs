@@ -7,15 +7,21 @@ use thiserror::Error;
 pub enum DatalistError {
     #[error("the datalist is not JSON")]
     Json { source: serde_json::Error },
-    /// JSON of another form.
+    /// JSON that is no object.
+    #[error("the datalist is {found}, expected an object with lists of cases")]
+    NoLists { found: &'static str },
+    /// A list of another form.
     #[error("the datalist has {found} as `{list}`, expected a list of cases")]
     List {
         list: &'static str,
         found: &'static str,
     },
     /// No case to train on.
-    #[error("the datalist has no case under `training`")]
-    Empty,
+    #[error("the datalist has no case under `training`{}", other(keys))]
+    Empty {
+        /// Keys that nothing reads.
+        keys: Vec<String>,
+    },
     /// One item breaks a rule.
     #[error("item {index} of `{list}` in the datalist: {rule}")]
     Item {
@@ -75,10 +81,33 @@ impl DatalistError {
                 "channels on one grid are a list under `image`; an image on a grid of its own needs an entry such as \
                  `extra_modalities: {image2: pet}` in the task",
             ),
-            Self::Empty | Self::List { .. } => Some(
+            Self::Json { .. } => Some(
+                "JSON has texts in double quotes, and no comma after the last entry of a list or an object",
+            ),
+            Self::Empty { .. }
+            | Self::List { .. }
+            | Self::NoLists { .. }
+            | Self::Item {
+                rule: ItemError::NoImage | ItemError::NoObject { .. },
+                ..
+            } => Some(
                 "a datalist is `{\"training\": [{\"image\": \"images/a.nii.gz\", \"label\": \"labels/a.nii.gz\"}]}`",
             ),
             _ => None,
         }
+    }
+}
+
+/// Most keys that a message names.
+const MOST_KEYS: usize = 5;
+
+/// The text ` but the keys …`, or nothing.
+fn other(keys: &[String]) -> String {
+    let told = keys.iter().take(MOST_KEYS);
+    let told: Vec<_> = told.map(|key| format!("`{key}`")).collect();
+    match (told.as_slice(), keys.len() > MOST_KEYS) {
+        ([], _) => String::new(),
+        (told, false) => format!(", but has {}", told.join(", ")),
+        (told, true) => format!(", but has {} and others", told.join(", ")),
     }
 }

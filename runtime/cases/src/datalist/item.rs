@@ -26,17 +26,28 @@ impl List {
             Self::Testing => "testing",
         }
     }
+
+    /// The key that files of the Medical Segmentation Decathlon have for it instead.
+    pub(super) fn other_key(self) -> Option<&'static str> {
+        (self == Self::Testing).then_some("test")
+    }
 }
 
+/// Keys of items that every datalist may have.
+pub(super) const ITEM_KEYS: [&str; 4] = ["image", "label", "fold", "patient"];
+
+/// The mark of UTF-8 that some editors put before a text.
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+
 /// The lists of a file.
-pub(super) struct Lists(Map<String, Value>);
+pub(super) struct Lists(pub Map<String, Value>);
 
 impl Lists {
     pub fn from_json(bytes: &[u8]) -> Result<Self, DatalistError> {
+        let bytes = bytes.strip_prefix(BYTE_ORDER_MARK).unwrap_or(bytes);
         match serde_json::from_slice(bytes).map_err(|source| DatalistError::Json { source })? {
             Value::Object(lists) => Ok(Self(lists)),
-            other => Err(DatalistError::List {
-                list: List::Training.key(),
+            other => Err(DatalistError::NoLists {
                 found: kind(&other),
             }),
         }
@@ -48,8 +59,12 @@ impl Lists {
         list: List,
         read: impl Fn(Value) -> Result<T, ItemError>,
     ) -> Result<Vec<T>, DatalistError> {
+        let mut found = self.0.remove(list.key());
+        if let (None | Some(Value::Null), Some(other)) = (&found, list.other_key()) {
+            found = self.0.remove(other);
+        }
         let list = list.key();
-        let items = match self.0.remove(list) {
+        let items = match found {
             None | Some(Value::Null) => return Ok(Vec::new()),
             Some(Value::Array(items)) => items,
             Some(other) => {
@@ -103,7 +118,10 @@ impl DatalistItem {
 
     pub fn fold(&mut self) -> Result<Option<usize>, ItemError> {
         let fold = self.take("fold").map(|value| {
-            let whole = value.as_u64().and_then(|fold| usize::try_from(fold).ok());
+            let whole = match &value {
+                Value::String(digits) => digits.parse().ok(),
+                value => value.as_u64().and_then(|fold| usize::try_from(fold).ok()),
+            };
             whole.ok_or_else(|| ItemError::Fold {
                 found: value.to_string(),
             })

@@ -45,7 +45,8 @@ impl Case {
 ///
 /// **Definition**: `{"training": [{"image": FILE or [FILES], "label": FILE, "fold": N, "patient": TEXT}],
 /// "validation": [...], "testing": [...]}`, and a file for each of the keys that the task has under
-/// `extra_modalities`. Other keys are left alone, apart from images that the task does not name, such as `image2`.
+/// `extra_modalities`. `test` stands for `testing` where there is none. Other keys are left alone, apart from images that
+/// the task does not name, such as `image2`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Datalist {
     /// Cases to train on, and if they have folds, to validate on.
@@ -79,7 +80,9 @@ impl Datalist {
             further: further.to_vec(),
         };
         if datalist.training.is_empty() {
-            return Err(DatalistError::Empty);
+            let mut keys: Vec<_> = lists.0.into_iter().map(|(key, _)| key).collect();
+            keys.sort_unstable();
+            return Err(DatalistError::Empty { keys });
         }
         datalist.name_cases();
         Ok(datalist)
@@ -188,10 +191,24 @@ fn case(mut item: DatalistItem, dataroot: &Path, further: &[String]) -> Result<C
         fold: item.fold()?,
         patient: item.patient()?,
     };
-    match item.0.keys().find(|key| key.starts_with("image")) {
-        Some(key) => Err(ItemError::UnknownImage { key: key.clone() }),
+    match item.0.iter().find(|(key, value)| is_image(key, value)) {
+        Some((key, _)) => Err(ItemError::UnknownImage { key: key.clone() }),
         None => Ok(case),
     }
+}
+
+/// Whether an entry of an item is an image by its key and its value; `image_id` is none.
+fn is_image(key: &str, value: &Value) -> bool {
+    let file = |value: &Value| {
+        value
+            .as_str()
+            .is_some_and(|text| without_ending(text) != text)
+    };
+    let names_files = match value {
+        Value::Array(values) => values.iter().any(file),
+        value => file(value),
+    };
+    key.starts_with("image") && names_files
 }
 
 /// A path relative to its data root; `.` is dropped, and paths that leave the data root are errors.
@@ -236,11 +253,12 @@ mod tests {
     #[test]
     fn cases_are_named_by_their_files_and_survive_writing() {
         let text = r#"{"name": "x", "training": [
-        {"image": "images/a.b.nii.gz", "label": "labels/a.nii.gz", "fold": 1},
+        {"image": "images/a.b.nii.gz", "label": "labels/a.nii.gz", "fold": "1"},
         {"image": ["/data/p1/t1.nii", "./p1/t2.nii"], "label": ["p1/seg.nii"]},
-        {"image": "p2/t1.nii", "class": 3}],
-        "testing": ["c.NII.GZ", {"image": "d.nii"}]}"#;
+        {"image": "p2/t1.nii", "class": 3, "image_id": "7"}],
+        "test": ["c.NII.GZ", {"image": "d.nii"}]}"#;
         let datalist = read(text).unwrap();
+        assert_eq!(datalist.training[0].fold, Some(1));
         let ids: Vec<_> = datalist
             .training
             .iter()
@@ -317,7 +335,7 @@ mod tests {
                 "`fold` is -1, expected a whole number from 0",
             ),
             (
-                r#"{"image": "b", "image2": "c"}"#,
+                r#"{"image": "b", "image2": "c.nii"}"#,
                 "an image under `image2`, which the task does not name",
             ),
             (r#"{"image": "../b"}"#, "`../b` is outside of the data root"),
@@ -329,13 +347,20 @@ mod tests {
             let error = message(items).to_string();
             assert!(error.contains(expected), "{error}");
         }
-        assert!(matches!(read("{}"), Err(DatalistError::Empty)));
+        let empty = |text: &str| match read(text) {
+            Err(error @ DatalistError::Empty { .. }) => error.to_string(),
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(empty("{}"), "the datalist has no case under `training`");
+        let found =
+            empty(r#"{"training": [], "train": [1], "a": 1, "b": 1, "c": 1, "d": 1, "e": 1}"#);
+        assert!(
+            found.ends_with(", but has `a`, `b`, `c`, `d`, `e` and others"),
+            "{found}"
+        );
         assert!(matches!(
             read("[]"),
-            Err(DatalistError::List {
-                list: "training",
-                found: "a list"
-            })
+            Err(DatalistError::NoLists { found: "a list" })
         ));
         assert!(matches!(
             read(r#"{"training": {}}"#),

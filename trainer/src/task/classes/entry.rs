@@ -28,11 +28,50 @@ pub(super) fn class(
         }
         other => return Err(wrong(describe(&other))),
     };
-    name::check(&name)?;
-    if name.eq_ignore_ascii_case(BACKGROUND) {
-        return Err(ClassError::Background { name });
-    }
+    check_name(&name)?;
     Ok((name, index))
+}
+
+pub(super) fn check_name(name: &str) -> Result<(), ClassError> {
+    name::check(name)?;
+    match name.eq_ignore_ascii_case(BACKGROUND) {
+        true => Err(ClassError::Background { name: name.into() }),
+        false => Ok(()),
+    }
+}
+
+/// Parses a mapping from label values to names, or from names to label values, without label 0.
+pub(super) fn values(entries: Mapping) -> Result<BTreeMap<u16, String>, ClassError> {
+    let mut names = BTreeMap::new();
+    for (key, value) in entries {
+        let entry = match (number(&key), &value) {
+            (Some(label), Value::String(name)) => Some((label, name.clone())),
+            (None, Value::Number(_)) => number(&value).zip(key.as_str().map(str::to_owned)),
+            _ => None,
+        };
+        let Some((label, name)) = entry else {
+            return Err(ClassError::Entry {
+                key: describe(&key),
+            });
+        };
+        if label > 0 && names.insert(label, name).is_some() {
+            return Err(ClassError::TwiceValued { label });
+        }
+    }
+    match names.is_empty() {
+        true => Err(ClassError::List {
+            found: "a mapping of label 0 alone".to_owned(),
+        }),
+        false => Ok(names),
+    }
+}
+
+/// A label value, written as a number or as its digits.
+fn number(value: &Value) -> Option<u16> {
+    match value {
+        Value::String(text) => text.parse().ok(),
+        value => value.as_u64().and_then(|label| label.try_into().ok()),
+    }
 }
 
 fn index(name: &str, entries: &mut Mapping) -> Result<Vec<u16>, ClassError> {

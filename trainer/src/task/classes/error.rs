@@ -20,6 +20,13 @@ pub enum ClassError {
         position: usize,
         found: String,
     },
+    /// An entry of a mapping is no label value with a name.
+    #[error(
+        "`class_names` of the task has the entry {key}, expected label values from 1 to 65535, each with a name"
+    )]
+    Entry { key: String },
+    #[error("`class_names` of the task has label {label} twice")]
+    TwiceValued { label: u16 },
     /// A name breaks the rules for names.
     #[error("`class_names` of the task has an unusable name")]
     Name(#[from] NameError),
@@ -51,6 +58,11 @@ pub enum ClassError {
         /// Maximum number.
         most: usize,
     },
+    /// The label maps of a task without class names have more labels than a plan can hold.
+    #[error(
+        "the label maps have {found} labels besides 0, expected at most {most} where `class_names` names none"
+    )]
+    TooManyFound { found: usize, most: usize },
 }
 
 impl ClassError {
@@ -61,6 +73,13 @@ impl ClassError {
                 "leave `sigmoid` out: overlapping classes become regions of their own"
             }
             Self::Count { .. } => "segment fewer classes, or train several bundles",
+            Self::TooManyFound { .. } => {
+                "look whether `label` in the datalist names label maps, not images; `class_names` chooses labels"
+            }
+            Self::Entry { .. } => {
+                "`class_names: {1: liver, 5: tumor}` names the labels 1 and 5; regions are a list, such as \
+                 `[{name: whole, index: [1, 2]}, {name: tumor, index: [2]}]`"
+            }
             _ => {
                 "`class_names: [liver, tumor]` names the labels 1 and 2; \
                  `class_names: [{name: whole, index: [1, 2]}, {name: tumor, index: [2]}]` joins labels"

@@ -97,6 +97,16 @@ fn what_is_unclear_is_named() {
             "`index` of class `a` is [70000]",
         ),
         ("[\" a\"]", "has an unusable name"),
+        ("{}", "is a mapping of 0"),
+        ("{0: background}", "is a mapping of label 0 alone"),
+        (
+            "{liver: [1, 2]}",
+            "has the entry \"liver\", expected label values",
+        ),
+        ("{70000: liver}", "has the entry 70000"),
+        ("{1: [liver]}", "has the entry 1"),
+        ("{1: a, '1': b}", "has label 1 twice"),
+        ("{1: a, 2: a}", "has `a` twice"),
     ] {
         let error = parse(text, None).unwrap_err().to_string();
         assert!(error.contains(expected), "{text}: {error}");
@@ -107,4 +117,45 @@ fn what_is_unclear_is_named() {
         error.to_string(),
         "`class_names` of the task has 17 regions, expected at most 16"
     );
+}
+
+#[test]
+fn labels_that_are_not_consecutive_keep_their_values() {
+    let classes = parse("{1: liver, 5: tumor, 0: background}", None).unwrap();
+    assert_eq!((classes.outputs(), classes.annotated()), (3, vec![1, 5]));
+    assert!(!classes.joins_labels(), "other labels are errors");
+    let labels = classes.labels();
+    let rows: Vec<_> = labels.iter().map(row).collect();
+    let expected = [
+        ("background", 0, 0, None),
+        ("liver", 1, 1, None),
+        ("tumor", 5, 2, None),
+    ];
+    assert_eq!(rows, expected);
+    assert_eq!(classes.name_of(5), Some("tumor"));
+    assert_eq!((classes.name_of(0), classes.name_of(2)), (None, None));
+
+    let regions = Classes::found(&[2, 7], Some(true)).unwrap();
+    assert_eq!(row(&regions.labels()[1]), ("label_7", 2, 1, Some(&[7][..])));
+    assert_eq!(regions.annotated(), [2, 7]);
+
+    let found = Classes::found(&[1, 2], None).unwrap();
+    assert_eq!(found, parse("[label_1, label_2]", None).unwrap());
+    assert_eq!(found, parse("{'2': label_2, 1: label_1}", None).unwrap());
+    let by_name = "{label_2: 2, background: 0, label_1: 1}";
+    assert_eq!(found, parse(by_name, None).unwrap());
+    assert_eq!(
+        (found.name_of(2), found.name_of(3)),
+        (Some("label_2"), None)
+    );
+    let all: Vec<u16> = (1..1024).collect();
+    assert_eq!(Classes::found(&all, None).unwrap().outputs(), 1024);
+    let all: Vec<u16> = (1..1025).collect();
+    assert!(matches!(
+        Classes::found(&all, None),
+        Err(ClassError::TooManyFound {
+            found: 1024,
+            most: 1023
+        })
+    ));
 }
