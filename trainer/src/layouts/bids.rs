@@ -64,6 +64,9 @@ impl<'n> BidsName<'n> {
     }
 }
 
+/// A file with its run.
+type BidsRun<'t> = (Option<&'t str>, &'t TreeFile);
+
 /// Whether the root has folders of subjects with images in them.
 pub(super) fn is_layout(tree: &ImageTree) -> bool {
     images(tree).next().is_some()
@@ -86,7 +89,7 @@ fn images(tree: &ImageTree) -> impl Iterator<Item = (&TreeFile, BidsName<'_>)> {
 pub(super) fn find(tree: &ImageTree, options: &LayoutOptions) -> Result<FoundDataset, LayoutError> {
     let mut oddities = Vec::new();
     let mut drafts = CaseDrafts::default();
-    let mut runs: BTreeMap<(String, String), Vec<(Option<&str>, &TreeFile)>> = BTreeMap::new();
+    let mut runs: BTreeMap<(String, String), Vec<BidsRun<'_>>> = BTreeMap::new();
     for (file, name) in images(tree) {
         let draft = drafts.0.entry(name.case()).or_default();
         draft.patient = name.session.map(|_| format!("sub-{}", name.subject));
@@ -146,7 +149,7 @@ pub(super) fn find(tree: &ImageTree, options: &LayoutOptions) -> Result<FoundDat
 fn label_maps<'t>(
     tree: &'t ImageTree,
     options: &LayoutOptions,
-) -> Result<BTreeMap<String, (Option<&'t str>, &'t TreeFile)>, LayoutError> {
+) -> Result<BTreeMap<String, BidsRun<'t>>, LayoutError> {
     let mut kinds = BTreeSet::new();
     let mut maps = BTreeMap::new();
     let mut twice = None;

@@ -7,6 +7,7 @@ use vesal_files::regular;
 
 use super::class_list::ClassList;
 use super::error::LayoutError;
+use super::listed_files::{self, ListedFiles};
 use super::oddity::{Oddity, OddityKind};
 
 pub(super) const DATASET_JSON: &str = "dataset.json";
@@ -26,7 +27,7 @@ pub(super) struct DatasetJson {
     pub is_nnunet2: bool,
     pub file_ending: Option<String>,
     /// Images and label maps of the training cases, where they are listed.
-    pub training: Vec<(Vec<String>, Option<String>)>,
+    pub training: Vec<ListedFiles>,
     /// Images of the test cases, where they are listed.
     pub test: Vec<String>,
     pub num_training: Option<u64>,
@@ -68,7 +69,7 @@ impl DatasetJson {
         let mut oddities = Vec::new();
         let value = read_json(&folder.join(DATASET_JSON), &mut oddities)?;
         let Value::Object(entries) = value else {
-            return Err(wrong("the content", &value, "an object"));
+            return Err(LayoutError::value("the content", &value, "an object"));
         };
         let mut numbers = JsonNumbers::default();
         let mut read = Self {
@@ -88,8 +89,8 @@ impl DatasetJson {
             ..Self::default()
         };
         read.labels(&entries, &mut numbers, &mut oddities)?;
-        read.training = training(&entries)?;
-        read.test = test(&entries)?;
+        read.training = listed_files::training(&entries)?;
+        read.test = listed_files::test(&entries)?;
         for (kind, about) in [
             (OddityKind::FloatNumbers, numbers.floats),
             (OddityKind::TextNumbers, numbers.texts),
@@ -111,7 +112,13 @@ impl DatasetJson {
     ) -> Result<(), LayoutError> {
         let labels = match entries.get("labels") {
             Some(Value::Object(labels)) if !labels.is_empty() => labels,
-            Some(other) => return Err(wrong("labels", other, "an object of names and values")),
+            Some(other) => {
+                return Err(LayoutError::value(
+                    "labels",
+                    other,
+                    "an object of names and values",
+                ));
+            }
             None => return Err(LayoutError::Missing { key: "labels" }),
         };
         let by_value = labels.keys().all(|key| key.parse::<f64>().is_ok());
@@ -136,7 +143,7 @@ impl DatasetJson {
                 oddities.push(Oddity::new(OddityKind::Padded, vec![format!("{name:?}")]));
             }
             match values.as_slice() {
-                [] => return Err(wrong(&at, value, "a label or several")),
+                [] => return Err(LayoutError::value(&at, value, "a label or several")),
                 [0] => {
                     if !trimmed.eq_ignore_ascii_case("background") {
                         let about = vec![trimmed.to_owned()];
@@ -203,7 +210,7 @@ impl JsonNumbers {
             _ => None,
         };
         let number = number.and_then(|number| N::try_from(number).ok());
-        number.ok_or_else(|| wrong(at, value, expected))
+        number.ok_or_else(|| LayoutError::value(at, value, expected))
     }
 }
 
@@ -236,7 +243,13 @@ fn channels(
             .collect::<Result<_, LayoutError>>()?,
         Some(Value::Array(names)) => (0..).zip(names).collect(),
         Some(name @ Value::String(_)) => vec![(0, name)],
-        Some(other) => return Err(wrong(key, other, "an object such as {\"0\": \"CT\"}")),
+        Some(other) => {
+            return Err(LayoutError::value(
+                key,
+                other,
+                "an object such as {\"0\": \"CT\"}",
+            ));
+        }
         None => {
             return Err(LayoutError::Missing {
                 key: "channel_names",
@@ -247,7 +260,11 @@ fn channels(
     named.sort_by_key(|(number, _)| *number);
     let name = |(number, name): &(u64, &Value)| match name {
         Value::String(name) if !name.trim().is_empty() => Ok(name.trim().to_owned()),
-        other => Err(wrong(&format!("{key}.{number}"), other, "a name")),
+        other => Err(LayoutError::value(
+            &format!("{key}.{number}"),
+            other,
+            "a name",
+        )),
     };
     let names: Vec<String> = named.iter().map(name).collect::<Result<_, _>>()?;
     match names.is_empty() {
@@ -255,84 +272,5 @@ fn channels(
             key: "channel_names",
         }),
         false => Ok(names),
-    }
-}
-
-/// `training` of the Decathlon and of nnU-Net v1, or `dataset` of nnU-Net v2.
-fn training(
-    entries: &Map<String, Value>,
-) -> Result<Vec<(Vec<String>, Option<String>)>, LayoutError> {
-    let label = |item: &Value| item.get("label").and_then(Value::as_str).map(inner);
-    if let Some(Value::Object(cases)) = entries.get("dataset") {
-        let case = |(name, item): (&String, &Value)| {
-            let at = format!("dataset.{name}.images");
-            let images = item.get("images").unwrap_or(&Value::Null);
-            let Value::Array(images) = images else {
-                return Err(wrong(&at, images, "a list of files"));
-            };
-            let image = |image: &Value| match image {
-                Value::String(path) => inner(path),
-                other => Err(wrong(&at, other, "a file")),
-            };
-            let images = images.iter().map(image).collect::<Result<_, _>>()?;
-            Ok((images, label(item).transpose()?))
-        };
-        return cases.iter().map(case).collect();
-    }
-    let items = match entries.get("training") {
-        Some(Value::Array(items)) => items.as_slice(),
-        None | Some(Value::Null) => &[],
-        Some(other) => return Err(wrong("training", other, "a list of cases")),
-    };
-    let case = |(index, item): (usize, &Value)| {
-        let at = format!("training[{index}]");
-        match item.get("image").and_then(Value::as_str) {
-            Some(image) => Ok((vec![inner(image)?], label(item).transpose()?)),
-            None => Err(wrong(&at, item, "an object with `image` and `label`")),
-        }
-    };
-    items.iter().enumerate().map(case).collect()
-}
-
-fn test(entries: &Map<String, Value>) -> Result<Vec<String>, LayoutError> {
-    let items = match entries.get("test") {
-        Some(Value::Array(items)) => items.as_slice(),
-        None | Some(Value::Null) => &[],
-        Some(other) => return Err(wrong("test", other, "a list of images")),
-    };
-    let image = |(index, item): (usize, &Value)| {
-        let path = item.as_str().or(item.get("image").and_then(Value::as_str));
-        match path {
-            Some(path) => inner(path),
-            None => Err(wrong(&format!("test[{index}]"), item, "an image")),
-        }
-    };
-    items.iter().enumerate().map(image).collect()
-}
-
-/// A path below the dataset's folder, without `./`.
-fn inner(path: &str) -> Result<String, LayoutError> {
-    let parts: Vec<&str> = path
-        .split(['/', '\\'])
-        .filter(|part| !matches!(*part, "" | "."))
-        .collect();
-    if path.starts_with(['/', '\\']) || parts.contains(&"..") || parts.is_empty() {
-        let path = path.to_owned();
-        return Err(LayoutError::Outside { path });
-    }
-    Ok(parts.join("/"))
-}
-
-fn wrong(key: &str, found: &Value, expected: &'static str) -> LayoutError {
-    const MOST: usize = 60;
-    let text = found.to_string();
-    let found = match text.char_indices().nth(MOST) {
-        Some((cut, _)) => format!("{}…", &text[..cut]),
-        None => text,
-    };
-    LayoutError::Value {
-        key: key.to_owned(),
-        found,
-        expected,
     }
 }

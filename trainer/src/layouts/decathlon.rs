@@ -5,11 +5,11 @@ use std::collections::BTreeSet;
 use super::dataset_json::DatasetJson;
 use super::error::LayoutError;
 use super::found::{FolderLayout, FoundCase, FoundDataset};
-use super::json_folder::{IMAGES, LABELS};
+use super::listed_files::ListedFiles;
 use super::oddity::{Oddity, OddityKind};
 use super::options::LayoutOptions;
 use super::tree::ImageTree;
-use super::words::TEST_FOLDERS;
+use super::words::{IMAGES, LABELS, TEST_FOLDERS};
 
 pub(super) fn find(
     tree: &ImageTree,
@@ -47,7 +47,7 @@ pub(super) fn find(
         oddities: Vec::new(),
     };
     let (mut absent, mut unlabeled) = (Vec::new(), Vec::new());
-    for (images, label) in &json.training {
+    for ListedFiles { images, label } in &json.training {
         let missing: Vec<&String> = images.iter().filter(|path| !is_file(path)).collect();
         if !missing.is_empty() || images.is_empty() {
             absent.extend(missing.into_iter().cloned());
@@ -90,7 +90,7 @@ pub(super) fn find(
 fn unlisted(tree: &ImageTree, json: &DatasetJson) -> Vec<String> {
     let training = json.training.iter();
     let listed: BTreeSet<&String> = training
-        .flat_map(|(images, label)| images.iter().chain(label))
+        .flat_map(|case| case.images.iter().chain(&case.label))
         .chain(&json.test)
         .collect();
     let folders = [IMAGES, LABELS]

@@ -3,6 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
+use serde_json::Value;
 use thiserror::Error;
 use vesal_bundle::name::NameError;
 use vesal_cases::datalist::DatalistError;
@@ -114,6 +115,21 @@ pub enum LayoutError {
 }
 
 impl LayoutError {
+    /// The error of a value of dataset.json, of which the first characters are shown.
+    pub(super) fn value(key: &str, found: &Value, expected: &'static str) -> Self {
+        const MOST: usize = 60;
+        let text = found.to_string();
+        let found = match text.char_indices().nth(MOST) {
+            Some((cut, _)) => format!("{}…", &text[..cut]),
+            None => text,
+        };
+        Self::Value {
+            key: key.to_owned(),
+            found,
+            expected,
+        }
+    }
+
     /// A remedy for the user.
     pub fn hint(&self) -> Option<String> {
         let text = match self {

@@ -10,11 +10,8 @@ use super::oddity::{Oddity, OddityKind};
 use super::options::LayoutOptions;
 use super::pairs::{paired, tested};
 use super::tree::{ImageTree, TreeFile};
-use super::words::{TEST_FOLDERS, TEST_LABEL_FOLDERS, numbered_channel};
+use super::words::{IMAGES, LABELS, TEST_FOLDERS, TEST_LABEL_FOLDERS, numbered_channel};
 use super::{decathlon, splits};
-
-pub(super) const IMAGES: &str = "imagesTr";
-pub(super) const LABELS: &str = "labelsTr";
 
 pub(super) fn find(tree: &ImageTree, options: &LayoutOptions) -> Result<FoundDataset, LayoutError> {
     let mut json = DatasetJson::read(&tree.root)?;
@@ -35,7 +32,7 @@ pub(super) fn find(tree: &ImageTree, options: &LayoutOptions) -> Result<FoundDat
     }
     let is_numbered = |file: &TreeFile| numbered_channel(&file.stem).is_some();
     let is_listed = |path: &String| tree.root.join(path).is_file();
-    let listed = json.training.iter().flat_map(|(images, _)| images);
+    let listed = json.training.iter().flat_map(|case| &case.images);
     let mut found = if listed.into_iter().any(is_listed) {
         decathlon::find(tree, &json, options)?
     } else if json.is_nnunet2 || tree.files(IMAGES).iter().any(is_numbered) {
@@ -115,7 +112,7 @@ fn unlisted(json: &DatasetJson, images: &mut Vec<TreeFile>, oddities: &mut Vec<O
     let listed: Vec<String> = json
         .training
         .iter()
-        .filter_map(|(images, label)| label.as_ref().or(images.first()))
+        .filter_map(|case| case.label.as_ref().or(case.images.first()))
         .map(|path| vesal_cases::datalist::stem(path))
         .collect();
     let case = |file: &TreeFile| match numbered_channel(&file.stem) {

@@ -16,6 +16,7 @@ mod find;
 mod found;
 mod json_folder;
 mod label_values;
+mod listed_files;
 mod modality;
 mod oddity;
 mod options;

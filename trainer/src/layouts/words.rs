@@ -1,5 +1,9 @@
 //! Words by which names tell images from label maps.
 
+/// Folders of the Decathlon and of nnU-Net.
+pub(super) const IMAGES: &str = "imagesTr";
+pub(super) const LABELS: &str = "labelsTr";
+
 /// Words of label maps, in lower case.
 const LABEL_WORDS: &[&str] = &[
     "segmentations",

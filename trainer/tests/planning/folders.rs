@@ -383,7 +383,7 @@ fn two_folders_with_words_in_the_names() {
     folder.write("img/img0005.mha", meta.attached());
     folder.write(
         "label/label0005.mha",
-        meta.data(vec![[0, 2, 4]; 20].concat()).attached(),
+        meta.data([[0, 2, 4]; 20].concat()).attached(),
     );
     let made = folder.run(&[]);
     made.tells(

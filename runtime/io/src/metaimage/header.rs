@@ -4,7 +4,7 @@ use ::nifti::XForm;
 use vesal_volume::{Affine, Geometry};
 
 use super::error::{MetaImageError, NAME};
-use super::lines::{Field, MetaImageLines};
+use super::lines::{MetaImageField, MetaImageLines};
 use crate::image::affine::check;
 use crate::image::data_files::shown;
 use crate::image::header::{ByteOrder, DataType, VolumeHeader};
@@ -21,29 +21,30 @@ pub(super) struct MetaImageHeader {
 
 impl MetaImageHeader {
     pub fn of(lines: &MetaImageLines) -> Result<Self, MetaImageError> {
-        if let Some(text) = lines.get(Field::ObjectType)
+        if let Some(text) = lines.get(MetaImageField::ObjectType)
             && text != "Image"
         {
-            return Err(wrong(Field::ObjectType, text, "`Image`"));
+            return Err(wrong(MetaImageField::ObjectType, text, "`Image`"));
         }
-        if let Some(text) = lines.get(Field::DistanceUnits)
+        if let Some(text) = lines.get(MetaImageField::DistanceUnits)
             && !["mm", "?"].contains(&text)
         {
-            return Err(wrong(Field::DistanceUnits, text, "`mm`"));
+            return Err(wrong(MetaImageField::DistanceUnits, text, "`mm`"));
         }
         let dimension = dimension(lines)?;
-        let sizes: Vec<usize> = numbers(lines, Field::DimSize, dimension, |word| {
+        let sizes: Vec<usize> = numbers(lines, MetaImageField::DimSize, dimension, |word| {
             word.parse().ok().filter(|size| *size > 0)
         })?
         .ok_or(MetaImageError::Missing {
-            field: Field::DimSize.name(),
+            field: MetaImageField::DimSize.name(),
         })?;
-        let data_type = data_type(lines.required(Field::ElementType)?)?;
-        let per_voxel = match lines.get(Field::ElementNumberOfChannels) {
+        let data_type = data_type(lines.required(MetaImageField::ElementType)?)?;
+        let per_voxel = match lines.get(MetaImageField::ElementNumberOfChannels) {
             Some(text) => {
                 let channels = text.parse().ok().filter(|channels: &usize| *channels > 0);
                 let expected = "a whole number from 1";
-                channels.ok_or_else(|| wrong(Field::ElementNumberOfChannels, text, expected))?
+                channels
+                    .ok_or_else(|| wrong(MetaImageField::ElementNumberOfChannels, text, expected))?
             }
             None => 1,
         };
@@ -62,9 +63,9 @@ impl MetaImageHeader {
                 sizes: dimensions.clone(),
             })?;
         let encoding = encoding(lines)?;
-        let is_big = flag(lines, Field::ByteOrder)?.unwrap_or(false);
+        let is_big = flag(lines, MetaImageField::ByteOrder)?.unwrap_or(false);
         let affine = affine(lines, dimension)?;
-        let placed = lines.get(Field::TransformMatrix).is_some();
+        let placed = lines.get(MetaImageField::TransformMatrix).is_some();
         let last = sizes.get(3).copied().unwrap_or(1);
         Ok(Self {
             image: VolumeHeader {
@@ -85,8 +86,8 @@ impl MetaImageHeader {
                 dimensions,
                 scaling: None,
                 affine_source: match placed {
-                    true => Field::TransformMatrix.name(),
-                    false => Field::ElementSpacing.name(),
+                    true => MetaImageField::TransformMatrix.name(),
+                    false => MetaImageField::ElementSpacing.name(),
                 },
                 no_orientation: (!placed).then_some("no `TransformMatrix`"),
                 forms_apart_mm: None,
@@ -104,7 +105,7 @@ impl MetaImageHeader {
 }
 
 /// The error of a value that is not what the field takes.
-pub(super) fn wrong(field: Field, found: &str, expected: &'static str) -> MetaImageError {
+pub(super) fn wrong(field: MetaImageField, found: &str, expected: &'static str) -> MetaImageError {
     MetaImageError::Value {
         field: field.name(),
         found: shown(found),
@@ -113,9 +114,9 @@ pub(super) fn wrong(field: Field, found: &str, expected: &'static str) -> MetaIm
 }
 
 fn dimension(lines: &MetaImageLines) -> Result<usize, MetaImageError> {
-    let text = lines.required(Field::NDims)?;
+    let text = lines.required(MetaImageField::NDims)?;
     let found = text.parse().ok().filter(|axes| *axes > 0);
-    match found.ok_or_else(|| wrong(Field::NDims, text, "a whole number from 1"))? {
+    match found.ok_or_else(|| wrong(MetaImageField::NDims, text, "a whole number from 1"))? {
         found @ (3 | 4) => Ok(found),
         found => Err(MetaImageError::Dimension { found }),
     }
@@ -124,7 +125,7 @@ fn dimension(lines: &MetaImageLines) -> Result<usize, MetaImageError> {
 /// The numbers of a field; `None` where it is not stated.
 fn numbers<T>(
     lines: &MetaImageLines,
-    field: Field,
+    field: MetaImageField,
     expected: usize,
     number: impl Fn(&str) -> Option<T>,
 ) -> Result<Option<Vec<T>>, MetaImageError> {
@@ -141,7 +142,7 @@ fn numbers<T>(
         });
     }
     let expected = match field {
-        Field::DimSize => "whole numbers from 1",
+        MetaImageField::DimSize => "whole numbers from 1",
         _ => "numbers",
     };
     let number = |word| number(word).ok_or_else(|| wrong(field, word, expected));
@@ -165,13 +166,13 @@ fn data_type(text: &str) -> Result<DataType, MetaImageError> {
         "MET_DOUBLE" => DataType::F64,
         _ => {
             let expected = "an integer type such as `MET_SHORT`, `MET_FLOAT` or `MET_DOUBLE`";
-            return Err(wrong(Field::ElementType, text, expected));
+            return Err(wrong(MetaImageField::ElementType, text, expected));
         }
     })
 }
 
 /// True or false; `None` where it is not stated.
-fn flag(lines: &MetaImageLines, field: Field) -> Result<Option<bool>, MetaImageError> {
+fn flag(lines: &MetaImageLines, field: MetaImageField) -> Result<Option<bool>, MetaImageError> {
     let Some(text) = lines.get(field) else {
         return Ok(None);
     };
@@ -183,8 +184,8 @@ fn flag(lines: &MetaImageLines, field: Field) -> Result<Option<bool>, MetaImageE
 }
 
 fn encoding(lines: &MetaImageLines) -> Result<DataEncoding, MetaImageError> {
-    let is_binary = flag(lines, Field::BinaryData)?.unwrap_or(true);
-    let is_compressed = flag(lines, Field::CompressedData)?.unwrap_or(false);
+    let is_binary = flag(lines, MetaImageField::BinaryData)?.unwrap_or(true);
+    let is_compressed = flag(lines, MetaImageField::CompressedData)?.unwrap_or(false);
     Ok(match (is_binary, is_compressed) {
         (true, true) => DataEncoding::Zlib,
         (true, false) => DataEncoding::Raw,
@@ -197,12 +198,17 @@ fn header_size(
     lines: &MetaImageLines,
     encoding: DataEncoding,
 ) -> Result<Option<u64>, MetaImageError> {
-    let Some(text) = lines.get(Field::HeaderSize) else {
+    let Some(text) = lines.get(MetaImageField::HeaderSize) else {
         return Ok(Some(0));
     };
     let number = text.parse().ok().filter(|&number: &i64| number >= -1);
-    let number =
-        number.ok_or_else(|| wrong(Field::HeaderSize, text, "a whole number from 0, or -1"))?;
+    let number = number.ok_or_else(|| {
+        wrong(
+            MetaImageField::HeaderSize,
+            text,
+            "a whole number from 0, or -1",
+        )
+    })?;
     match u64::try_from(number) {
         Ok(bytes) => Ok(Some(bytes)),
         Err(_) if encoding == DataEncoding::Raw => Ok(None),
@@ -213,14 +219,14 @@ fn header_size(
 /// The affine in RAS mm.
 fn affine(lines: &MetaImageLines, dimension: usize) -> Result<Affine, MetaImageError> {
     let number = |word: &str| word.parse::<f64>().ok();
-    let spacing = match numbers(lines, Field::ElementSpacing, dimension, number)? {
+    let spacing = match numbers(lines, MetaImageField::ElementSpacing, dimension, number)? {
         Some(spacing) => Some(spacing),
-        None => numbers(lines, Field::ElementSize, dimension, number)?,
+        None => numbers(lines, MetaImageField::ElementSize, dimension, number)?,
     };
     let spacing = spacing.unwrap_or_else(|| vec![1.0; dimension]);
-    let origin = numbers(lines, Field::Offset, dimension, number)?;
+    let origin = numbers(lines, MetaImageField::Offset, dimension, number)?;
     let origin = origin.unwrap_or_else(|| vec![0.0; dimension]);
-    let field = Field::TransformMatrix;
+    let field = MetaImageField::TransformMatrix;
     let matrix = numbers(lines, field, dimension * dimension, number)?;
     let direction = |axis: usize, row: usize| match &matrix {
         Some(matrix) => matrix[axis * dimension + row],

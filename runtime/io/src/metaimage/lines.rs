@@ -11,7 +11,7 @@ const HEADER_BYTES_MAX: u64 = 1 << 20;
 
 /// Fields that are read; others are ignored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Field {
+pub(super) enum MetaImageField {
     BinaryData,
     ByteOrder,
     CompressedData,
@@ -30,33 +30,36 @@ pub(super) enum Field {
 }
 
 /// Names of the fields in the format; the first of a field is the one that messages use.
-const FIELDS: &[(&str, Field)] = &[
-    ("BinaryData", Field::BinaryData),
-    ("BinaryDataByteOrderMSB", Field::ByteOrder),
-    ("ElementByteOrderMSB", Field::ByteOrder),
-    ("CompressedData", Field::CompressedData),
-    ("DimSize", Field::DimSize),
-    ("DistanceUnits", Field::DistanceUnits),
-    ("ElementDataFile", Field::ElementDataFile),
-    ("ElementNumberOfChannels", Field::ElementNumberOfChannels),
-    ("ElementSize", Field::ElementSize),
-    ("ElementSpacing", Field::ElementSpacing),
-    ("ElementType", Field::ElementType),
-    ("HeaderSize", Field::HeaderSize),
-    ("NDims", Field::NDims),
-    ("ObjectType", Field::ObjectType),
-    ("Offset", Field::Offset),
-    ("Position", Field::Offset),
-    ("Origin", Field::Offset),
-    ("TransformMatrix", Field::TransformMatrix),
-    ("Rotation", Field::TransformMatrix),
-    ("Orientation", Field::TransformMatrix),
+const FIELDS: &[(&str, MetaImageField)] = &[
+    ("BinaryData", MetaImageField::BinaryData),
+    ("BinaryDataByteOrderMSB", MetaImageField::ByteOrder),
+    ("ElementByteOrderMSB", MetaImageField::ByteOrder),
+    ("CompressedData", MetaImageField::CompressedData),
+    ("DimSize", MetaImageField::DimSize),
+    ("DistanceUnits", MetaImageField::DistanceUnits),
+    ("ElementDataFile", MetaImageField::ElementDataFile),
+    (
+        "ElementNumberOfChannels",
+        MetaImageField::ElementNumberOfChannels,
+    ),
+    ("ElementSize", MetaImageField::ElementSize),
+    ("ElementSpacing", MetaImageField::ElementSpacing),
+    ("ElementType", MetaImageField::ElementType),
+    ("HeaderSize", MetaImageField::HeaderSize),
+    ("NDims", MetaImageField::NDims),
+    ("ObjectType", MetaImageField::ObjectType),
+    ("Offset", MetaImageField::Offset),
+    ("Position", MetaImageField::Offset),
+    ("Origin", MetaImageField::Offset),
+    ("TransformMatrix", MetaImageField::TransformMatrix),
+    ("Rotation", MetaImageField::TransformMatrix),
+    ("Orientation", MetaImageField::TransformMatrix),
 ];
 
 /// Names with which a header may begin.
 const FIRST: [&str; 3] = ["ObjectType", "NDims", "Comment"];
 
-impl Field {
+impl MetaImageField {
     /// Its name in the format.
     pub fn name(self) -> &'static str {
         let mut fields = FIELDS.iter();
@@ -84,7 +87,7 @@ pub(super) fn is_header(head: &[u8]) -> bool {
 /// A header, split into fields.
 #[derive(Debug, Default)]
 pub(super) struct MetaImageLines {
-    fields: BTreeMap<Field, String>,
+    fields: BTreeMap<MetaImageField, String>,
     /// Lines after `ElementDataFile = LIST`.
     pub files: Vec<String>,
     /// Bytes up to the first of the data, where these follow in the same file.
@@ -112,19 +115,19 @@ impl MetaImageLines {
         }
         let mut lines = Self::default();
         let mut number = 0;
-        while lines.get(Field::ElementDataFile).is_none() {
+        while lines.get(MetaImageField::ElementDataFile).is_none() {
             number += 1;
             match lines.next(file)? {
                 Some(line) if line.is_empty() => {}
                 Some(line) => lines.add(&line, number)?,
                 None => {
-                    let field = Field::ElementDataFile.name();
+                    let field = MetaImageField::ElementDataFile.name();
                     return Err(MetaImageError::Missing { field }.into());
                 }
             }
         }
         let is_list = lines
-            .get(Field::ElementDataFile)
+            .get(MetaImageField::ElementDataFile)
             .and_then(|value| value.split_whitespace().next())
             == Some("LIST");
         if is_list {
@@ -138,12 +141,12 @@ impl MetaImageLines {
     }
 
     /// What a header states in a field; empty counts as not stated.
-    pub fn get(&self, field: Field) -> Option<&str> {
+    pub fn get(&self, field: MetaImageField) -> Option<&str> {
         let value = self.fields.get(&field).map(String::as_str);
         value.filter(|value| !value.is_empty())
     }
 
-    pub fn required(&self, field: Field) -> Result<&str, MetaImageError> {
+    pub fn required(&self, field: MetaImageField) -> Result<&str, MetaImageError> {
         self.get(field).ok_or(MetaImageError::Missing {
             field: field.name(),
         })

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::error::MetaImageError;
 use super::header::wrong;
-use super::lines::{Field, MetaImageLines};
+use super::lines::{MetaImageField, MetaImageLines};
 use crate::image::data_files::{self, within};
 
 const EXPECTED: &str = "`LOCAL`, a file, `LIST`, or a name with one `%d` and its first and last number and step, as in \
@@ -18,7 +18,7 @@ pub(super) fn data_files(
     header: &Path,
     sizes: &[usize],
 ) -> Result<Option<Vec<PathBuf>>, MetaImageError> {
-    let text = lines.required(Field::ElementDataFile)?;
+    let text = lines.required(MetaImageField::ElementDataFile)?;
     let folder = header.parent().unwrap_or(Path::new(""));
     let words: Vec<&str> = text.split_whitespace().collect();
     let (names, axes) = match words.as_slice() {
@@ -29,7 +29,8 @@ pub(super) fn data_files(
             let count = sizes.last().copied().unwrap_or(1);
             let (numbers, axes) = numbers.split_at(numbers.len().min(3));
             let names = numbered(pattern, numbers, count);
-            let names = names.ok_or_else(|| wrong(Field::ElementDataFile, text, EXPECTED))?;
+            let names =
+                names.ok_or_else(|| wrong(MetaImageField::ElementDataFile, text, EXPECTED))?;
             (names, axes.first().copied())
         }
         _ => return Ok(Some(vec![within(folder, text)?])),
@@ -40,7 +41,7 @@ pub(super) fn data_files(
         None => Some(sizes.len() - 1),
     };
     let axes = axes.filter(|axes| (1..=sizes.len()).contains(axes));
-    let axes = axes.ok_or_else(|| wrong(Field::ElementDataFile, text, EXPECTED))?;
+    let axes = axes.ok_or_else(|| wrong(MetaImageField::ElementDataFile, text, EXPECTED))?;
     Ok(Some(data_files::several(folder, names, axes, sizes)?))
 }
 
