@@ -1,6 +1,7 @@
 //! The command line.
 
 mod bench;
+mod datalist;
 mod history;
 mod results;
 mod settings;
@@ -8,6 +9,7 @@ mod shared;
 mod stages;
 
 pub use bench::BenchArguments;
+pub use datalist::DatalistArguments;
 pub use history::{ExportHistoryArguments, ImportHistoryArguments};
 pub use results::{ReportArguments, ScoresArguments, StatusArguments};
 pub use settings::SettingsArguments;
@@ -25,6 +27,7 @@ use clap::{Parser, Subcommand};
     arg_required_else_help = true,
     after_help = "\
 Examples:
+  vesal-train datalist Task09_Spleen                          Make task.yaml and datalist.json of a folder
   vesal-train auto --input task.yaml --work-dir work          Analyze, plan, train every fold, print the scores
   vesal-train auto --datalist data/dataset.json --modality mri --work-dir work    The same without a task
   vesal-train auto --work-dir work                            Resume where it was stopped
@@ -48,6 +51,8 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Make a task and a datalist of a folder of images and label maps
+    Datalist(DatalistArguments),
     /// Do everything: analyze, plan, train every fold, print the scores
     Auto(AutoArguments),
     /// Check and measure the images: write data stats

@@ -28,6 +28,7 @@ fn main() -> ExitCode {
 
 fn run(cli: Cli) -> Result<Exit, Failure> {
     match cli.command {
+        Command::Datalist(arguments) => commands::datalist::run(&arguments),
         Command::Auto(arguments) => commands::auto::run(&arguments),
         Command::Analyze(arguments) => commands::analyze::run(&arguments),
         Command::Plan(arguments) => commands::plan::run(&arguments),

@@ -14,6 +14,7 @@ mod history;
 mod image;
 #[path = "../../../runtime/io/tests/dicom_files/mod.rs"]
 mod made;
+mod metaimage;
 mod nifti;
 mod node;
 mod nrrd;
@@ -33,6 +34,7 @@ const RUNTIME: &[Target] = &[
     dicom::DIRECTORY,
     nifti::VOLUME,
     nrrd::VOLUME,
+    metaimage::VOLUME,
     node::PDU,
     node::SESSION,
     bundle::DOCUMENTS,

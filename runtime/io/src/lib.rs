@@ -5,6 +5,7 @@
 
 pub mod dicom;
 pub mod image;
+pub mod metaimage;
 pub mod nifti;
 pub mod nrrd;
 mod positioned;

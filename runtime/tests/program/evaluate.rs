@@ -107,7 +107,7 @@ fn inputs_of_no_use_are_refused() {
     let folder = tempdir().unwrap();
     let (empty, absent) = (folder.path(), folder.path().join("absent"));
     for (truth, prediction, expected) in [
-        (empty, empty, "has no NIfTI/NRRD files"),
+        (empty, empty, "has no NIfTI/NRRD/MetaImage files"),
         (
             empty,
             absent.as_path(),

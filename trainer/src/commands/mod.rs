@@ -4,6 +4,7 @@ pub mod analyze;
 pub mod auto;
 pub mod bench;
 mod comparison_table;
+pub mod datalist;
 mod failure;
 mod findings;
 pub mod fit;
@@ -34,8 +35,12 @@ fn prepare(
     set_up: Option<&SetUpArguments>,
     settings: Option<&SettingArguments>,
 ) -> Result<WorkDir, Failure> {
+    let input = set_up.and_then(|set_up| set_up.task.input.as_deref());
+    if let Some(folder) = input.filter(|input| input.is_dir()) {
+        return Err(datalist::input_is_folder(folder));
+    }
     let request = Request {
-        input: set_up.and_then(|set_up| set_up.task.input.as_deref()),
+        input,
         datalist: set_up.and_then(|set_up| set_up.task.datalist.as_deref()),
         modality: set_up.and_then(|set_up| set_up.modality),
         folds: set_up.and_then(|set_up| set_up.folds),

@@ -4,6 +4,8 @@
 mod broken;
 #[path = "../dataset_on_disk/mod.rs"]
 mod dataset_on_disk;
+#[path = "../../../runtime/io/tests/metaimage_files/mod.rs"]
+mod metaimage_files;
 #[path = "../../../runtime/io/tests/nrrd_files/mod.rs"]
 mod nrrd_files;
 #[path = "../raw_nifti/mod.rs"]
@@ -17,6 +19,7 @@ mod bad_cases;
 mod broken_datasets;
 mod chosen_algorithms;
 mod command_line;
+mod folders;
 mod golden_autoscale;
 mod golden_datastats;
 mod golden_planner;

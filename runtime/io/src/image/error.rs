@@ -13,8 +13,8 @@ pub enum ImageError {
     /// The path leads to a directory, a device or a pipe.
     #[error("`{}` is not a regular file", path.display())]
     NotAFile { path: PathBuf },
-    /// The gzip stream is damaged.
-    #[error("the gzip stream of `{}` is damaged: {reason}", path.display())]
+    /// The compressed stream is damaged.
+    #[error("the compressed stream of `{}` is damaged: {reason}", path.display())]
     Compression { path: PathBuf, reason: io::Error },
     /// The other file of a pair is absent.
     #[error("`{}` is half of a pair, and the other half is absent: looked for {}", path.display(), list(looked_for))]

@@ -6,7 +6,11 @@ use crate::image::format::Format;
 use crate::nifti;
 
 /// All formats, in the order in which files are searched.
-pub const FORMATS: &[&Format] = &[&nifti::FORMAT, &crate::nrrd::FORMAT];
+pub const FORMATS: &[&Format] = &[
+    &nifti::FORMAT,
+    &crate::nrrd::FORMAT,
+    &crate::metaimage::FORMAT,
+];
 
 /// Endings of names that announce an image, in lower case, in the order in which files are searched.
 pub fn endings() -> impl Iterator<Item = &'static str> {
@@ -30,7 +34,11 @@ pub fn described_formats() -> String {
         let endings: Vec<_> = format.endings.iter().chain(parts).copied().collect();
         format!("{} ({})", format.name, endings.join(", "))
     });
-    described.collect::<Vec<_>>().join(" or ")
+    let described: Vec<_> = described.collect();
+    match described.split_last() {
+        Some((last, others)) if !others.is_empty() => format!("{} or {last}", others.join(", ")),
+        _ => described.concat(),
+    }
 }
 
 /// Whether a name has the ending of an image, in any case.

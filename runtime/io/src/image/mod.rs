@@ -10,6 +10,7 @@
 
 pub(crate) mod affine;
 pub(crate) mod blocks;
+pub(crate) mod data_files;
 pub(crate) mod decode;
 pub(crate) mod error;
 pub(crate) mod file;
@@ -17,10 +18,13 @@ pub(crate) mod format;
 pub(crate) mod formats;
 pub(crate) mod header;
 pub(crate) mod intensities;
+pub(crate) mod parts;
 pub(crate) mod read;
 pub(crate) mod stream;
+pub(crate) mod text;
 
 pub use affine::AffineDefect;
+pub use data_files::DataFilesError;
 pub use error::{HeaderDefect, HeaderProblem, ImageError, LabelError, VoxelError};
 pub use file::{ImageFile, read_channels, read_header, read_label_map, read_volume};
 pub use format::{Believe, Format, OpenOptions};

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{self, BufRead, BufReader, Cursor, Read, Seek};
 use std::path::{Path, PathBuf};
 
-use flate2::bufread::GzDecoder;
+use flate2::bufread::{GzDecoder, ZlibDecoder};
 
 use crate::DEFLATE_EXPANSION_MAX;
 use crate::image::error::{ImageError, VoxelError};
@@ -29,6 +29,15 @@ pub(crate) struct FileBytes {
 enum RemainingBytes {
     Plain(BufReader<File>),
     Gzip(Box<GzipMembers<BufReader<File>>>),
+    Zlib(Box<ZlibDecoder<BufReader<File>>>),
+}
+
+/// Compression of the bytes of a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Compression {
+    None,
+    Gzip,
+    Zlib,
 }
 
 impl FileBytes {
@@ -36,18 +45,21 @@ impl FileBytes {
     pub fn open(path: &Path, head_bytes: usize) -> Result<Self, ImageError> {
         let failed = ImageError::io(path);
         let (mut file, file_bytes) = open_regular(path)?;
-        let gzip = file.fill_buf().map_err(&failed)?.starts_with(&GZIP_MAGIC);
-        let mut source = Self::new(path, file, file_bytes, gzip);
+        let compression = match file.fill_buf().map_err(&failed)?.starts_with(&GZIP_MAGIC) {
+            true => Compression::Gzip,
+            false => Compression::None,
+        };
+        let mut source = Self::new(path, file, file_bytes, compression);
         source.head = read_up_to(&mut source.rest, head_bytes).map_err(&failed)?;
         Ok(source)
     }
 
     /// What is left of a file: `left` bytes, compressed or not.
-    pub fn new(path: &Path, file: BufReader<File>, left: u64, gzip: bool) -> Self {
+    pub fn new(path: &Path, file: BufReader<File>, left: u64, compression: Compression) -> Self {
         Self {
             head: Vec::new(),
             path: path.to_owned(),
-            rest: RemainingBytes::new(file, gzip),
+            rest: RemainingBytes::new(file, compression),
             bytes: left,
         }
     }
@@ -174,13 +186,13 @@ fn implausible(unread: u64, expected: u64, compressed: u64) -> Result<(), VoxelE
 }
 
 impl RemainingBytes {
-    fn new(file: BufReader<File>, gzip: bool) -> Self {
-        if gzip {
-            Self::Gzip(Box::new(GzipMembers {
+    fn new(file: BufReader<File>, compression: Compression) -> Self {
+        match compression {
+            Compression::None => Self::Plain(file),
+            Compression::Gzip => Self::Gzip(Box::new(GzipMembers {
                 decoder: Some(GzDecoder::new(file)),
-            }))
-        } else {
-            Self::Plain(file)
+            })),
+            Compression::Zlib => Self::Zlib(Box::new(ZlibDecoder::new(file))),
         }
     }
 
@@ -188,7 +200,7 @@ impl RemainingBytes {
     fn check(&self, bytes: u64, offset: u64, expected: u64) -> Result<(), VoxelError> {
         let found = bytes.saturating_sub(offset);
         match self {
-            Self::Gzip(_) => implausible(bytes, offset + expected, bytes),
+            Self::Gzip(_) | Self::Zlib(_) => implausible(bytes, offset + expected, bytes),
             Self::Plain(_) if found < expected => Err(VoxelError::Truncated { found, expected }),
             Self::Plain(_) if found - expected > TRAILING_BYTES_MAX => Err(VoxelError::TooLong {
                 expected,
@@ -200,17 +212,18 @@ impl RemainingBytes {
 
     /// Bytes of the file that the decoder has not consumed; all remaining ones of an uncompressed file.
     fn unread(&self) -> u64 {
-        match self {
-            Self::Plain(_) => u64::MAX,
-            Self::Gzip(members) => members.decoder.as_ref().map_or(0, |decoder| {
-                let buffered = decoder.get_ref();
-                // Without a position or a length, the maximum counts as unread.
-                let file = &mut buffered.get_ref();
-                let position = file.stream_position().unwrap_or(0);
-                let length = file.metadata().map_or(u64::MAX, |metadata| metadata.len());
-                length.saturating_sub(position) + buffered.buffer().len() as u64
-            }),
-        }
+        let buffered = match self {
+            Self::Plain(_) => return u64::MAX,
+            Self::Gzip(members) => members.decoder.as_ref().map(GzDecoder::get_ref),
+            Self::Zlib(decoder) => Some(decoder.get_ref()),
+        };
+        buffered.map_or(0, |buffered| {
+            // Without a position or a length, the maximum counts as unread.
+            let file = &mut buffered.get_ref();
+            let position = file.stream_position().unwrap_or(0);
+            let length = file.metadata().map_or(u64::MAX, |metadata| metadata.len());
+            length.saturating_sub(position) + buffered.buffer().len() as u64
+        })
     }
 }
 
@@ -219,6 +232,7 @@ impl Read for RemainingBytes {
         match self {
             Self::Plain(file) => file.read(buffer),
             Self::Gzip(members) => members.read(buffer),
+            Self::Zlib(decoder) => decoder.read(buffer),
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Errors of NRRD headers.
 
 use crate::image::affine::AffineDefect;
+use crate::image::data_files::DataFilesError;
 use crate::image::error::{HeaderDefect, HeaderProblem};
 
 /// Name of the format.
@@ -73,18 +74,8 @@ pub enum NrrdError {
     },
     #[error("`byte skip` is -1 with {encoding} encoding, expected raw encoding")]
     SkipFromEnd { encoding: &'static str },
-    #[error("data file `{found}` does not lie within the header's folder")]
-    Outside {
-        /// Its first characters.
-        found: String,
-    },
-    #[error("it names {found} data files, expected {expected} by its sizes")]
-    Files { found: u64, expected: u64 },
-    #[error("it names the data file `{file}` several times")]
-    Repeated {
-        /// Its first characters.
-        file: String,
-    },
+    #[error(transparent)]
+    DataFiles(#[from] DataFilesError),
 }
 
 impl HeaderDefect for NrrdError {
@@ -99,9 +90,7 @@ impl HeaderDefect for NrrdError {
             Self::UnknownAxes { .. } => {
                 Some("state `space directions`, or `kinds` such as `domain domain domain list`")
             }
-            Self::Outside { .. } => {
-                Some("move the data file beside its header, and let `data file` be its name")
-            }
+            Self::DataFiles(error) => error.hint(),
             _ => None,
         }
     }
@@ -111,14 +100,5 @@ impl HeaderDefect for NrrdError {
             Self::Magic => HeaderProblem::OtherFormat,
             _ => HeaderProblem::Malformed,
         }
-    }
-}
-
-/// The first characters of what a header states, for messages.
-pub(super) fn shown(text: &str) -> String {
-    const MOST: usize = 60;
-    match text.char_indices().nth(MOST) {
-        Some((cut, _)) => format!("{}…", &text[..cut]),
-        None => text.to_owned(),
     }
 }

@@ -3,17 +3,9 @@
 use super::axes::Axes;
 use super::error::NrrdError;
 use super::lines::{Field, HeaderLines};
-use super::value::{DataEncoding, byte_order, data_type, encoding, whole};
+use super::value::{byte_order, data_type, encoding, encoding_name, whole};
 use crate::image::header::{ByteOrder, VolumeHeader};
-
-/// Start of the voxels in a file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Skip {
-    /// Lines to skip in the file, before decompression.
-    pub lines: u64,
-    /// Bytes to skip after them, after decompression; `None` where the voxels are the last bytes of the file.
-    pub bytes: Option<u64>,
-}
+use crate::image::parts::{DataEncoding, Skip};
 
 /// The facts of a checked header.
 #[derive(Debug)]
@@ -59,7 +51,7 @@ impl NrrdHeader {
             bytes: u64::try_from(number(Field::ByteSkip, -1)?).ok(),
         };
         if skip.bytes.is_none() && encoding != DataEncoding::Raw {
-            let encoding = encoding.name();
+            let encoding = encoding_name(encoding);
             return Err(NrrdError::SkipFromEnd { encoding });
         }
         Ok(Self {

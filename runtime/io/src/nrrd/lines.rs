@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
 
-use super::error::{NrrdError, shown};
+use super::error::NrrdError;
+use crate::image::data_files::shown;
 
 /// Largest header in bytes; those of diffusion images have some ten thousand.
 const HEADER_BYTES_MAX: u64 = 1 << 20;

@@ -18,7 +18,6 @@ mod error;
 mod header;
 mod lines;
 mod names;
-mod text;
 mod value;
 
 pub use error::NrrdError;

@@ -1,25 +1,17 @@
 //! Parsing of the values of fields.
 
-use crate::image::header::{ByteOrder, DataType};
-
-use super::error::{NrrdError, shown};
+use super::error::NrrdError;
 use super::lines::Field;
+use crate::image::data_files::shown;
+use crate::image::header::{ByteOrder, DataType};
+use crate::image::parts::DataEncoding;
 
-/// Encoding of the voxels.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum DataEncoding {
-    Raw,
-    Gzip,
-    Text,
-}
-
-impl DataEncoding {
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Raw => "raw",
-            Self::Gzip => "gzip",
-            Self::Text => "text",
-        }
+/// The name of an encoding in the format.
+pub(super) fn encoding_name(encoding: DataEncoding) -> &'static str {
+    match encoding {
+        DataEncoding::Raw => "raw",
+        DataEncoding::Gzip | DataEncoding::Zlib => "gzip",
+        DataEncoding::Text => "text",
     }
 }
 

@@ -13,7 +13,7 @@ use crate::image::stream::TRAILING_BYTES_MAX;
 const NUMBER_MAX: usize = 400;
 
 /// Numbers between white space or commas, as little-endian bytes of their type.
-pub(super) struct TextVoxels {
+pub(crate) struct TextVoxels {
     file: BufReader<File>,
     path: PathBuf,
     data_type: DataType,
