@@ -1,6 +1,6 @@
 //! Loading stored weights into a network: every parameter exactly once, with the right shape, and finite.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use burn::module::ParamId;
 use burn::tensor::backend::Backend;
@@ -95,11 +95,7 @@ pub fn load<B: Backend>(
     config.check_shapes(&shapes)?;
 
     let mut network = vesal_models::init::<B>(config, device)?;
-    let expected: BTreeMap<String, Vec<usize>> = network
-        .collect(None, None, true)
-        .iter()
-        .map(|parameter| (parameter.full_path(), parameter.shape.to_vec()))
-        .collect();
+    let expected = vesal_models::parameter_shapes(&network);
     let wanted: BTreeSet<&String> = expected.keys().collect();
     let found: BTreeSet<&String> = tensors.keys().collect();
     let first = |names: &[&&String]| {

@@ -44,6 +44,12 @@ pub enum CheckpointError {
         /// The first of their keys.
         keys: Vec<String>,
     },
+    /// State dicts of different networks, of which none is more likely meant.
+    #[error(
+        "the checkpoint has tensors of different networks under {}, expected one of them, or the same network twice",
+        listed(keys)
+    )]
+    OtherNetworks { keys: Vec<String> },
     /// A state dict with an entry that is not a tensor.
     #[error("the state dict has `{name}`, which is not a tensor")]
     NotATensor { name: String },
@@ -95,9 +101,11 @@ impl CheckpointError {
             Self::Pickle(PickleError::Forbidden { .. }) => Some(
                 "a whole module or foreign objects were saved: save `{\"state_dict\": model.state_dict(), \"config\": {\"network\": {...}}}` with numbers, texts, lists and dictionaries only",
             ),
-            Self::NoStateDict { .. } | Self::StateDicts { .. } => Some(
-                "save the weights under `state_dict`: `torch.save({\"state_dict\": model.state_dict()}, FILE)`",
-            ),
+            Self::NoStateDict { .. } | Self::StateDicts { .. } | Self::OtherNetworks { .. } => {
+                Some(
+                    "save the weights under `state_dict`: `torch.save({\"state_dict\": model.state_dict()}, FILE)`",
+                )
+            }
             Self::Shared { .. } => Some(
                 "save a copy of each tensor: `{name: tensor.clone() for name, tensor in model.state_dict().items()}`",
             ),

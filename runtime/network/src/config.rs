@@ -69,6 +69,11 @@ macro_rules! families {
                 match self { $(Self::$variant(_) => <$config>::is_head(tensor)),+ }
             }
 
+            /// Whether a tensor is the weight of a convolution that reads the image, see [`Family::reads_image`].
+            pub fn reads_image(&self, tensor: &str) -> bool {
+                match self { $(Self::$variant(_) => <$config>::reads_image(tensor)),+ }
+            }
+
             /// Tensors that a training step on a patch of this size holds.
             pub fn activations(&self, patch: [usize; 3]) -> Activations {
                 match self { $(Self::$variant(config) => config.activations(patch)),+ }

@@ -37,6 +37,9 @@ pub trait Family: Sized {
     /// Whether a tensor belongs to a last layer, whose outputs are classes.
     fn is_head(tensor: &str) -> bool;
 
+    /// Whether a tensor is the weight of a convolution that reads the image, whose second axis is its channels.
+    fn reads_image(tensor: &str) -> bool;
+
     /// Number of parameters.
     fn parameters(&self) -> u64;
 

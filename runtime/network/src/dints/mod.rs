@@ -66,6 +66,12 @@ impl Family for DintsConfig {
         tensor.starts_with("stem_finals.1.")
     }
 
+    /// Each node has a convolution of the image.
+    fn reads_image(tensor: &str) -> bool {
+        let node = tensor.strip_prefix("stem_down.");
+        node.is_some_and(|node| node.ends_with(".mod.1.weight"))
+    }
+
     fn parameters(&self) -> u64 {
         let tensors = self.tensors();
         let sizes = tensors

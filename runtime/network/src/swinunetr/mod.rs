@@ -73,6 +73,11 @@ impl Family for SwinUnetrConfig {
         tensor.starts_with("out.")
     }
 
+    /// Tokens and the finest encoder, which joins the image by a convolution of one voxel as well.
+    fn reads_image(tensor: &str) -> bool {
+        tensors::OF_IMAGE.contains(&tensor)
+    }
+
     fn parameters(&self) -> u64 {
         self.count_parameters()
     }

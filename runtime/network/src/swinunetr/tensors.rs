@@ -8,6 +8,12 @@ use crate::shapes::Shapes;
 
 /// The convolution that makes tokens, which no other family has.
 pub(super) const PATCH_EMBEDDING: &str = "swinViT.patch_embed.proj.weight";
+/// The convolutions that read the image.
+pub(super) const OF_IMAGE: [&str; 3] = [
+    PATCH_EMBEDDING,
+    "encoder1.layer.conv1.conv.weight",
+    "encoder1.layer.conv3.conv.weight",
+];
 /// The convolution that makes logits.
 const HEAD: &str = "out.conv.conv.weight";
 
