@@ -8,10 +8,8 @@ pub mod families;
 pub mod monai;
 mod network;
 pub mod ops;
-mod parameters;
 mod segmentation;
 
 pub use network::{Network, init};
 pub use ops::NetworkOps;
-pub use parameters::parameter_shapes;
 pub use segmentation::{Heads, SegmentationNetwork};

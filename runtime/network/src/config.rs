@@ -59,6 +59,11 @@ macro_rules! families {
                 match self { $(Self::$variant(config) => config.is_planar()),+ }
             }
 
+            /// Path and shape of every tensor, see [`Family::tensors`].
+            pub fn tensors(&self) -> Vec<(String, Vec<usize>)> {
+                match self { $(Self::$variant(config) => Family::tensors(config)),+ }
+            }
+
             /// Number of parameters.
             pub fn parameters(&self) -> u64 {
                 match self { $(Self::$variant(config) => config.parameters()),+ }

@@ -40,6 +40,9 @@ pub trait Family: Sized {
     /// Whether a tensor is the weight of a convolution that reads the image, whose second axis is its channels.
     fn reads_image(tensor: &str) -> bool;
 
+    /// Path and shape of every tensor of the network with hyperparameters in range, running statistics included.
+    fn tensors(&self) -> Vec<(String, Vec<usize>)>;
+
     /// Number of parameters.
     fn parameters(&self) -> u64;
 

@@ -30,11 +30,7 @@ pub fn start_from<B: AutodiffBackend>(
     let mut tensors = vesal_weights::read(&file.path)?;
     let shapes = tensors.iter();
     let shapes = shapes.map(|(name, data)| (name.clone(), data.shape.to_vec()));
-    let placements = placements(
-        &shapes.collect(),
-        &vesal_models::parameter_shapes(&network),
-        config,
-    )?;
+    let placements = placements(&shapes.collect(), config)?;
     let mut values = BTreeMap::new();
     for (tensor, placement) in placements {
         let found = tensors

@@ -1,9 +1,9 @@
 //! Plans name the weights that a training starts from by their content.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
-use burn_flex::Flex;
 use safetensors::Dtype;
 use safetensors::tensor::TensorView;
 use tempfile::TempDir;
@@ -42,8 +42,7 @@ fn planned(work: &mut WorkDir) -> (Made, TrainPlan) {
 
 /// A file of weights for a network, each value of which is this.
 fn weights(file: &Path, network: &NetworkConfig, value: f32) {
-    let network = vesal_models::init::<Flex>(network, &Default::default()).unwrap();
-    let shapes = vesal_models::parameter_shapes(&network);
+    let shapes: BTreeMap<_, _> = network.tensors().into_iter().collect();
     let values: Vec<(Vec<usize>, Vec<u8>)> = shapes
         .values()
         .map(|shape| {

@@ -72,8 +72,12 @@ impl Family for DintsConfig {
         node.is_some_and(|node| node.ends_with(".mod.1.weight"))
     }
 
+    fn tensors(&self) -> Vec<(String, Vec<usize>)> {
+        self.all_tensors()
+    }
+
     fn parameters(&self) -> u64 {
-        let tensors = self.tensors();
+        let tensors = self.all_tensors();
         let sizes = tensors
             .iter()
             .map(|(_, shape)| shape.iter().product::<usize>() as u64);

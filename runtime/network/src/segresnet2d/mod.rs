@@ -74,6 +74,10 @@ impl Family for SegResNet2dConfig {
         tensor.strip_prefix(PREFIX) == Some(STEM)
     }
 
+    fn tensors(&self) -> Vec<(String, Vec<usize>)> {
+        self.unet().tensors(PREFIX, NormTensors::Batch)
+    }
+
     fn parameters(&self) -> u64 {
         self.unet().parameters()
     }

@@ -42,6 +42,10 @@ impl Family for SegResNetDsConfig {
         tensor == STEM
     }
 
+    fn tensors(&self) -> Vec<(String, Vec<usize>)> {
+        self.unet().tensors("", NormTensors::Instance)
+    }
+
     fn parameters(&self) -> u64 {
         self.unet().parameters()
     }

@@ -78,6 +78,10 @@ impl Family for SwinUnetrConfig {
         tensors::OF_IMAGE.contains(&tensor)
     }
 
+    fn tensors(&self) -> Vec<(String, Vec<usize>)> {
+        self.all_tensors()
+    }
+
     fn parameters(&self) -> u64 {
         self.count_parameters()
     }

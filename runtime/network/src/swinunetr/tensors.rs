@@ -35,12 +35,12 @@ impl SwinUnetrConfig {
                 family: Self::NAME,
             });
         }
-        shapes.check_all(config.tensors(), Self::NAME)?;
+        shapes.check_all(config.all_tensors(), Self::NAME)?;
         Ok(config)
     }
 
     /// Path and shape of every parameter.
-    pub(super) fn tensors(&self) -> Vec<(String, Vec<usize>)> {
+    pub(super) fn all_tensors(&self) -> Vec<(String, Vec<usize>)> {
         let c = self.feature_size;
         let mut tensors = vec![
             (
@@ -148,7 +148,7 @@ mod tests {
 
     #[test]
     fn a_network_is_told_from_its_shapes_but_for_the_order_of_merging() {
-        let tensors = config(24).tensors();
+        let tensors = config(24).all_tensors();
         assert_eq!(tensors.len(), 151);
         let shapes = |tensors: &[(String, Vec<usize>)]| {
             let shapes = tensors.iter();
