@@ -13,7 +13,7 @@ use crate::pickle::{self, Arena, Id, Object};
 use crate::state_dict::StateDict;
 use crate::{stored, tensors};
 
-/// Content of a checkpoint.
+/// The weights of a network, with what else the file says about them.
 #[derive(Debug, Clone)]
 pub struct Checkpoint {
     pub tensors: StateDict,

@@ -17,16 +17,12 @@ pub(crate) const MAX_VIEWS: usize = 4;
 /// Why a checkpoint cannot be read.
 #[derive(Debug, Error)]
 pub enum CheckpointError {
-    /// The archive is unusable.
     #[error(transparent)]
     Archive(#[from] ArchiveError),
-    /// The pickle is unusable.
     #[error(transparent)]
     Pickle(#[from] PickleError),
-    /// The tensors of a safetensors file are unusable.
     #[error(transparent)]
     Safetensors(#[from] SafetensorsError),
-    /// No state dict.
     #[error(
         "the checkpoint has no state dict, expected a dictionary of tensors under one key or at the top, found {}",
         listed(keys)
@@ -67,7 +63,7 @@ pub enum CheckpointError {
     StorageSize {
         tensor: String,
         found: usize,
-        /// Stated elements.
+        /// Elements that the pickle states.
         elements: usize,
         /// Bytes of an element.
         bytes: usize,

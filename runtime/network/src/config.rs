@@ -59,6 +59,11 @@ macro_rules! families {
                 match self { $(Self::$variant(config) => config.is_planar()),+ }
             }
 
+            /// Most values that one operation rearranges by indices, see [`Family::most_indices`].
+            pub fn most_indices(&self, window: [usize; 3]) -> usize {
+                match self { $(Self::$variant(config) => config.most_indices(window)),+ }
+            }
+
             /// Path and shape of every tensor, see [`Family::tensors`].
             pub fn tensors(&self) -> Vec<(String, Vec<usize>)> {
                 match self { $(Self::$variant(config) => Family::tensors(config)),+ }

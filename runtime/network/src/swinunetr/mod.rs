@@ -78,6 +78,13 @@ impl Family for SwinUnetrConfig {
         tensors::OF_IMAGE.contains(&tensor)
     }
 
+    /// Those of the tokens of the finest stage in their windows.
+    fn most_indices(&self, window: [usize; 3]) -> usize {
+        let tokens = window.map(|side| (side >> 1).max(1));
+        let padded = ShiftedWindows::new(tokens, false).padded();
+        padded.into_iter().fold(1, usize::saturating_mul)
+    }
+
     fn tensors(&self) -> Vec<(String, Vec<usize>)> {
         self.all_tensors()
     }
