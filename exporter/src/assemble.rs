@@ -312,6 +312,19 @@ pub(crate) fn file_name(path: &Path) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::*;
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_window_beyond_the_memory_of_this_machine_is_refused() {
+        assert!(check_memory(0, [512; 3], 1 << 20).is_ok());
+        let error = check_memory(1, [512, 512, 448], 1 << 50).unwrap_err();
+        let text = error.to_string();
+        let expected = "member 1 takes about 1048576.0 GiB for a window of [512, 512, 448] voxels";
+        assert!(text.starts_with(expected), "{text}");
+        assert!(error.hint().unwrap().contains("--roi X,Y,Z"));
+    }
+
     #[test]
     fn the_stated_version_of_burn_is_the_one_in_use() {
         let lock = include_str!("../../Cargo.lock");

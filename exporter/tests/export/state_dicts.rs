@@ -204,3 +204,18 @@ fn weights_must_be_exactly_those_of_the_network() {
         "{error}"
     );
 }
+
+#[test]
+fn names_are_texts_that_a_network_may_have() {
+    let value = || tensor("FloatStorage", "0", 0, &[1], &[1]);
+    let long = "x".repeat(1 << 20);
+    let error = read_pickle(&pickle(dict(&[(long.as_str(), value())])), &[("0", 4)]).unwrap_err();
+    assert!(matches!(error, CheckpointError::LongName { .. }), "{error}");
+    assert!(error.to_string().len() < 200);
+    let numbered = [b"}(".to_vec(), int(1), value(), b"u".to_vec()].concat();
+    let error = read_pickle(&pickle(numbered), &[("0", 4)]).unwrap_err();
+    assert!(
+        matches!(error, CheckpointError::NoStateDict { .. }),
+        "{error}"
+    );
+}

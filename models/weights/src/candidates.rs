@@ -101,8 +101,10 @@ fn candidates(arena: &Arena, top: Id) -> Vec<(&str, Id)> {
 fn has_tensors(arena: &Arena, id: Id) -> bool {
     match arena.get(id) {
         Object::Dict(entries) => {
-            let mut values = entries.iter().map(|&(_, value)| arena.get(value));
-            values.any(|value| matches!(value, Object::Tensor(_)))
+            let mut entries = entries
+                .iter()
+                .map(|&(key, value)| (arena.get(key), arena.get(value)));
+            entries.any(|entry| matches!(entry, (Object::Text(_), Object::Tensor(_))))
         }
         _ => false,
     }

@@ -4,6 +4,7 @@ use thiserror::Error;
 
 use crate::archive::ArchiveError;
 use crate::pickle::PickleError;
+use crate::state_dict::MAX_NAME_CHARS;
 use crate::stored::SafetensorsError;
 
 /// Most values and bytes of text of a configuration: shared parts count as often as they are referred to.
@@ -46,6 +47,11 @@ pub enum CheckpointError {
         listed(keys)
     )]
     OtherNetworks { keys: Vec<String> },
+    #[error(
+        "a tensor's name, `{}...`, has more than {MAX_NAME_CHARS} characters, which no network's has",
+        start.escape_debug()
+    )]
+    LongName { start: String },
     /// A state dict with an entry that is not a tensor.
     #[error("the state dict has `{name}`, which is not a tensor")]
     NotATensor { name: String },

@@ -10,13 +10,18 @@ use safetensors::{Dtype, SafeTensorError, SafeTensors};
 use thiserror::Error;
 use vesal_files::regular;
 
-use crate::state_dict::{self, StateDict};
+use crate::state_dict::{self, MAX_NAME_CHARS, StateDict};
 
 /// Why a safetensors file cannot be read.
 #[derive(Debug, Error)]
 pub enum SafetensorsError {
     #[error("the weights are not a safetensors file")]
     Form(#[from] SafeTensorError),
+    #[error(
+        "a tensor's name, `{}...`, has more than {MAX_NAME_CHARS} characters, which no network's has",
+        start.escape_debug()
+    )]
+    LongName { start: String },
     /// A tensor of integers and the like.
     #[error("tensor `{tensor}` has elements of type {found}, expected floats")]
     Type { tensor: String, found: String },
@@ -61,6 +66,12 @@ fn each(
         .iter()
         .filter(|(name, _)| !state_dict::is_counter(name))
         .collect();
+    if let Some(start) = stored
+        .iter()
+        .find_map(|(name, _)| state_dict::too_long(name))
+    {
+        return Err(SafetensorsError::LongName { start });
+    }
     let prefix = state_dict::prefix(|| stored.iter().map(|(name, _)| *name));
     for (name, view) in &stored {
         let name = &name[prefix..];

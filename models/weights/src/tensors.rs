@@ -58,6 +58,12 @@ pub(crate) fn named(arena: &Arena, dict: Id) -> Result<Vec<(&str, &Tensor)>, Che
         })
         .filter(|(name, _)| !state_dict::is_counter(name))
         .collect();
+    if let Some(start) = named
+        .iter()
+        .find_map(|(name, _)| state_dict::too_long(name))
+    {
+        return Err(CheckpointError::LongName { start });
+    }
     let prefix = state_dict::prefix(|| named.iter().map(|(name, _)| *name));
     let named = named.into_iter().map(|(name, tensor)| {
         let name = &name[prefix..];
