@@ -103,11 +103,12 @@ impl CheckpointError {
             Self::Pickle(PickleError::Forbidden { .. }) => Some(
                 "a whole module or foreign objects were saved: save `{\"state_dict\": model.state_dict(), \"config\": {\"network\": {...}}}` with numbers, texts, lists and dictionaries only",
             ),
-            Self::NoStateDict { .. } | Self::StateDicts { .. } | Self::OtherNetworks { .. } => {
-                Some(
-                    "save the weights under `state_dict`: `torch.save({\"state_dict\": model.state_dict()}, FILE)`",
-                )
-            }
+            Self::NoStateDict { .. } | Self::StateDicts { .. } => Some(
+                "save the weights under `state_dict`: `torch.save({\"state_dict\": model.state_dict()}, FILE)`",
+            ),
+            Self::OtherNetworks { .. } => Some(
+                "save the weights that are meant alone: `torch.save({\"state_dict\": model.state_dict()}, FILE)`",
+            ),
             Self::Shared { .. } => Some(
                 "save a copy of each tensor: `{name: tensor.clone() for name, tensor in model.state_dict().items()}`",
             ),
