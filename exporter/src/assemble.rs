@@ -9,9 +9,11 @@ use vesal_bundle::deploy_plan::{self, DeployPlan};
 use vesal_bundle::manifest::{EnsembleRecord, Manifest, Member, MemberProvenance, Provenance};
 use vesal_bundle::probe::{self, Probe, ProbeError, ProbeRecorder};
 use vesal_bundle::{Bundle, BundleWriteError, BundleWriter};
+use vesal_cli::host_memory::HostMemory;
 use vesal_engine::library::{self, LibraryError, Runtime};
 use vesal_models::Network;
 use vesal_network::NetworkConfig;
+use vesal_onnx::OnnxModel;
 
 use crate::lower::{self, LowerError};
 use crate::parity::{self, Parity, ParityError};
@@ -44,6 +46,21 @@ pub enum AssembleError {
         member: usize,
         source: Box<LowerError>,
     },
+    /// A window whose activations do not fit the memory of this machine.
+    #[error(
+        "member {member} takes about {:.1} GiB for a window of {window:?} voxels, at which it is compared with Burn, and {:.1} GiB of memory are free",
+        gib(*needed), gib(*available)
+    )]
+    Memory {
+        /// The member, from 0.
+        member: usize,
+        /// Window in voxels.
+        window: [usize; 3],
+        /// Bytes of the activations.
+        needed: u64,
+        /// Bytes that this process can still allocate.
+        available: u64,
+    },
     /// A network computes other values in ONNX Runtime.
     #[error("member {member} does not compute the same in ONNX Runtime")]
     Parity {
@@ -65,6 +82,9 @@ impl AssembleError {
         match self {
             Self::Library(error) => error.hint(),
             Self::Write(error) => error.hint(),
+            Self::Memory { .. } => Some(
+                "a smaller window: `--roi X,Y,Z` of an import, `roi_size` of a plan; or a machine with more memory",
+            ),
             Self::Probe(_) | Self::Interface { .. } | Self::Lower { .. } | Self::Parity { .. } => {
                 None
             }
@@ -183,6 +203,11 @@ pub fn assemble(
             member,
             source: Box::new(source),
         })?;
+        let needed = activation_bytes(&onnx).map_err(|source| AssembleError::Lower {
+            member,
+            source: Box::new(source),
+        })?;
+        check_memory(member, plan.window.size, needed)?;
         let recorder = &mut recorders[candidate.plan];
         let comparison = parity::compare(
             runtime,
@@ -230,6 +255,30 @@ pub fn assemble(
     Ok(Assembled { bundle, parities })
 }
 
+/// Bytes of the activations of one window.
+fn activation_bytes(onnx: &[u8]) -> Result<u64, LowerError> {
+    let network = OnnxModel::load(onnx.to_vec())?;
+    Ok(network.activation_bytes(1, size_of::<f32>(), false)?)
+}
+
+/// Refuses a network whose activations at the deployed window do not fit the free memory, where it is known: it is compared
+/// with Burn at this window.
+fn check_memory(member: usize, window: [usize; 3], needed: u64) -> Result<(), AssembleError> {
+    match HostMemory::read() {
+        Some(HostMemory { available, .. }) if needed > available => Err(AssembleError::Memory {
+            member,
+            window,
+            needed,
+            available,
+        }),
+        _ => Ok(()),
+    }
+}
+
+fn gib(bytes: u64) -> f64 {
+    bytes as f64 / (1_u64 << 30) as f64
+}
+
 fn check_interface(
     member: usize,
     config: &NetworkConfig,
@@ -263,6 +312,19 @@ pub(crate) fn file_name(path: &Path) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::*;
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_window_beyond_the_memory_of_this_machine_is_refused() {
+        assert!(check_memory(0, [512; 3], 1 << 20).is_ok());
+        let error = check_memory(1, [512, 512, 448], 1 << 50).unwrap_err();
+        let text = error.to_string();
+        let expected = "member 1 takes about 1048576.0 GiB for a window of [512, 512, 448] voxels";
+        assert!(text.starts_with(expected), "{text}");
+        assert!(error.hint().unwrap().contains("--roi X,Y,Z"));
+    }
+
     #[test]
     fn the_stated_version_of_burn_is_the_one_in_use() {
         let lock = include_str!("../../Cargo.lock");

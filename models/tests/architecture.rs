@@ -56,6 +56,21 @@ fn view(shapes: &BTreeMap<String, Vec<usize>>) -> Shapes<'_> {
         .collect()
 }
 
+/// Tensors as the description lists them.
+fn listed(config: &NetworkConfig) -> BTreeMap<String, Vec<usize>> {
+    config.tensors().into_iter().collect()
+}
+
+#[test]
+fn tensors_of_every_family_are_those_of_its_description() {
+    let planar = [planar(1, 0), planar(4, 2)];
+    let swin = [[1, 2], [3, 4]].map(|channels| swin(channels, PatchMerging::Monai15));
+    let dints = dints(DintsArchitecture::default()).into();
+    for config in planar.into_iter().chain(swin).chain([dints]) {
+        assert_eq!(listed(&config), shapes_of(&config), "{config:?}");
+    }
+}
+
 #[test]
 fn a_network_is_told_from_its_own_shapes() {
     let resolutions = [
@@ -74,6 +89,7 @@ fn a_network_is_told_from_its_own_shapes() {
                 let inferred = NetworkConfig::infer(&shapes)
                     .unwrap_or_else(|error| panic!("{config:?}: {error}"));
                 assert_eq!(config.check_shapes(&shapes), Ok(()));
+                assert_eq!(listed(&config), shapes_of(&config));
                 assert_eq!(config.shape_factor(), inferred.shape_factor());
                 assert_eq!(shapes_of(&inferred), shapes_of(&config));
             }
@@ -209,9 +225,8 @@ fn tensors_of_dints_are_those_of_its_description() {
         changed(11, 9, 4),
     ] {
         let config = dints(architecture.clone());
-        let described: BTreeMap<_, _> = config.tensors().into_iter().collect();
         let shapes = shapes_of(&config.clone().into());
-        assert_eq!(shapes, described);
+        assert_eq!(shapes, listed(&config.clone().into()));
         let shapes = view(&shapes);
         assert_eq!(
             DintsConfig::infer_with(&shapes, architecture),

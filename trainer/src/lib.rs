@@ -12,6 +12,7 @@ pub mod device;
 pub mod fit;
 pub mod folds;
 pub mod history;
+mod initial_weights;
 pub mod layouts;
 pub mod loss;
 pub mod memory;

@@ -14,9 +14,12 @@ pub(super) fn assemble_exit(error: &AssembleError) -> Exit {
             ParityError::Predictor(_) => Exit::Device,
             _ => Exit::Bug,
         },
+        AssembleError::Memory { .. } => Exit::Device,
         AssembleError::Interface { .. } => Exit::Bundle,
         AssembleError::Lower { source, .. } => match &**source {
-            LowerError::Window(_) | LowerError::NotFinite { .. } => Exit::Input,
+            LowerError::Window(_) | LowerError::Indices { .. } | LowerError::NotFinite { .. } => {
+                Exit::Input
+            }
             _ => Exit::Bug,
         },
         AssembleError::Probe(_) => Exit::Bug,

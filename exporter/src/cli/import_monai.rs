@@ -157,6 +157,7 @@ fn exit(error: &ImportError) -> Exit {
             | PlanningError::UnusedSpacing => Exit::Usage,
             PlanningError::Window { .. }
             | PlanningError::SmallWindow(_)
+            | PlanningError::LargeWindow(_)
             | PlanningError::Labels { .. } => Exit::Usage,
             PlanningError::NoSpacing
             | PlanningError::Setting { .. }

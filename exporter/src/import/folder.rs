@@ -46,9 +46,9 @@ pub enum FolderError {
         folder: PathBuf,
         source: std::io::Error,
     },
-    /// A file of settings that is no file of the folder.
+    /// A checkpoint or settings that are no file of the folder.
     #[error("`{}` {problem}, expected a file of the folder", path.display())]
-    Setting {
+    Outside {
         path: PathBuf,
         problem: &'static str,
     },
@@ -82,7 +82,7 @@ impl FolderError {
             Self::NoConfiguration { .. } => {
                 Some("a checkpoint without a folder of settings is imported by its own name")
             }
-            Self::Setting { .. } => {
+            Self::Outside { .. } => {
                 Some("copy the folder with `cp -rL`, which copies what links point to")
             }
             Self::Checkpoints { .. } => Some("name the checkpoints themselves"),
@@ -143,22 +143,22 @@ pub(super) fn find(path: &Path) -> Result<(PathBuf, Option<PathBuf>), FolderErro
 
 /// The first of these files in a folder's `configs`.
 ///
-/// **Errors**: as [`is_setting`].
+/// **Errors**: as [`is_file_of`].
 fn configs(root: &Path, files: &[&str]) -> Result<Option<PathBuf>, FolderError> {
     for file in files {
         let file = root.join("configs").join(file);
-        if is_setting(root, &file)? {
+        if is_file_of(root, &file)? {
             return Ok(Some(file));
         }
     }
     Ok(None)
 }
 
-/// Whether there is a file of settings in a folder.
+/// Whether there is this file in a folder.
 ///
 /// **Errors**: it is no regular file, or a link to one outside of the folder, which was not made for it.
-fn is_setting(root: &Path, file: &Path) -> Result<bool, FolderError> {
-    let refused = |problem| FolderError::Setting {
+fn is_file_of(root: &Path, file: &Path) -> Result<bool, FolderError> {
+    let refused = |problem| FolderError::Outside {
         path: file.to_owned(),
         problem,
     };
@@ -219,12 +219,17 @@ fn of_folds(root: &Path) -> Result<Vec<PathBuf>, FolderError> {
 
 fn only(
     root: &Path,
-    mut checkpoints: Vec<PathBuf>,
+    checkpoints: Vec<PathBuf>,
     expected: &'static str,
 ) -> Result<PathBuf, FolderError> {
-    checkpoints.retain(|path| path.is_file());
-    let found = checkpoints.len();
-    match checkpoints.pop() {
+    let mut present = Vec::new();
+    for checkpoint in checkpoints {
+        if is_file_of(root, &checkpoint)? {
+            present.push(checkpoint);
+        }
+    }
+    let found = present.len();
+    match present.pop() {
         Some(checkpoint) if found == 1 => Ok(checkpoint),
         _ => Err(FolderError::Checkpoints {
             folder: root.to_owned(),

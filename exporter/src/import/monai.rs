@@ -376,6 +376,10 @@ fn load(
     let mut planned = plan::plan(&settings, flags, &config, given.name)
         .map_err(|source| ImportError::Planning { path: at(), source })?;
     stated.assume(&config, flags, &mut planned.assumptions);
+    if let Some(choice) = &checkpoint.choice {
+        let name = printable(&assemble::file_name(&file));
+        planned.assumptions.push(format!("`{name}`: {choice}"));
+    }
     let network = weights::load(&config, checkpoint.tensors, &Default::default())
         .map_err(|source| ImportError::Weights { path: at(), source })?;
     let provenance = MemberProvenance::ImportedMonai {

@@ -12,6 +12,7 @@ use super::planning_error::PlanningError;
 use super::settings::{InferenceSettings, NormalizeMode};
 use super::steps;
 use super::template::Template;
+use crate::lower;
 
 /// Shared fraction of neighboring windows in MONAI's Auto3DSeg.
 const OVERLAP: f64 = 0.625;
@@ -127,6 +128,7 @@ fn window(
     }
     let checked = network.check_window(found);
     checked.map_err(PlanningError::SmallWindow)?;
+    lower::check_indices(network, found).map_err(PlanningError::LargeWindow)?;
     Ok(found)
 }
 

@@ -4,6 +4,8 @@ use thiserror::Error;
 use vesal_bundle::deploy_plan::MAX_WINDOW_SIDE;
 use vesal_network::WindowSizeError;
 
+use crate::lower::TooManyIndices;
+
 /// Why no plan can be made from checkpoint and flags.
 #[derive(Debug, Clone, PartialEq, Error)]
 pub enum PlanningError {
@@ -59,6 +61,9 @@ pub enum PlanningError {
     /// A window that is too small for the network.
     #[error(transparent)]
     SmallWindow(WindowSizeError),
+    /// A window of which no file of the network can be made.
+    #[error(transparent)]
+    LargeWindow(TooManyIndices),
     /// The number of names differs from that of classes.
     #[error("{found} labels are named, the network has {expected} {what}")]
     Labels {
@@ -101,6 +106,9 @@ impl PlanningError {
                 allowed.then(|| format!("`--roi {x},{y},{z}` is the next larger one"))
             }
             Self::SmallWindow(_) => Some("`--roi X,Y,Z` states a larger one".into()),
+            Self::LargeWindow(_) => {
+                Some("`--roi X,Y,Z` states a smaller one, as in training".into())
+            }
             Self::Labels { .. } => {
                 Some("`--labels NAME,...` names every class or region in order".into())
             }

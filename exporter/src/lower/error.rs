@@ -3,6 +3,18 @@
 use thiserror::Error;
 use vesal_network::WindowSizeError;
 use vesal_onnx::check::CheckError;
+use vesal_onnx::ops::MAX_INDICES;
+
+/// A window with more values than the indices of one operation may name in a file.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error(
+    "the network rearranges {found} values of a window of {window:?} voxels by indices, expected at most {MAX_INDICES}"
+)]
+pub struct TooManyIndices {
+    /// Window in voxels.
+    pub window: [usize; 3],
+    pub found: usize,
+}
 
 /// Why a network cannot be lowered.
 #[derive(Debug, Error)]
@@ -10,6 +22,8 @@ pub enum LowerError {
     /// The window does not fit the network.
     #[error(transparent)]
     Window(#[from] WindowSizeError),
+    #[error(transparent)]
+    Indices(#[from] TooManyIndices),
     /// A layer whose padding depends on its input.
     #[error("layer `{layer}` has implicit padding, expected explicit padding")]
     ImplicitPadding { layer: String },

@@ -12,9 +12,10 @@ use vesal_models::{Heads, Network, SegmentationNetwork};
 use vesal_network::NetworkConfig;
 use vesal_onnx::AxisSize;
 use vesal_onnx::check::check_bytes;
+use vesal_onnx::ops::MAX_INDICES;
 use vesal_onnx::proto::ModelProto;
 
-pub use error::LowerError;
+pub use error::{LowerError, TooManyIndices};
 use recorder::{Recorded, Recorder};
 
 /// Name of the graph's input, `[N, C, X, Y, Z]`.
@@ -94,9 +95,24 @@ pub fn to_onnx<B: Backend>(
     Ok(bytes)
 }
 
-/// Checks that a window fits a network.
+/// Checks that a window fits a network, and the network with it a file.
 ///
-/// **Errors**: [`LowerError::Window`].
+/// **Errors**: [`LowerError::Window`], [`LowerError::Indices`].
 pub fn check_window(config: &NetworkConfig, window: [usize; 3]) -> Result<(), LowerError> {
-    Ok(config.check_window(window)?)
+    config.check_window(window)?;
+    Ok(check_indices(config, window)?)
+}
+
+/// Checks that an operation that rearranges values by indices may have as many as a window of this size needs.
+///
+/// **Errors**: [`TooManyIndices`].
+pub(crate) fn check_indices(
+    config: &NetworkConfig,
+    window: [usize; 3],
+) -> Result<(), TooManyIndices> {
+    let found = config.most_indices(window);
+    match i64::try_from(found) {
+        Ok(count) if count <= MAX_INDICES => Ok(()),
+        _ => Err(TooManyIndices { window, found }),
+    }
 }

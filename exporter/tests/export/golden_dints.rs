@@ -68,7 +68,7 @@ fn golden_outputs_of_dints() {
 
         let state_dict: BTreeMap<String, Vec<usize>> =
             serde_json::from_value(facts["state_dict"].clone()).unwrap();
-        let expected: BTreeMap<_, _> = dints.tensors().into_iter().collect();
+        let expected: BTreeMap<_, _> = config.tensors().into_iter().collect();
         assert_eq!(state_dict, expected);
         let shapes = checkpoint.tensors.iter();
         let shapes: Shapes<'_> = shapes

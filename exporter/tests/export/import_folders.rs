@@ -236,6 +236,75 @@ fn settings_that_are_no_files_of_the_folder_are_refused() {
     assert!(imported(&[root], &ImportOverrides::default()).is_ok());
 }
 
+#[cfg(unix)]
+#[test]
+fn checkpoints_that_are_no_files_of_their_folder_are_refused() {
+    let (place, root) = bundle(&inference(network()));
+    let file = root.join("models/model.pt");
+    let elsewhere = place.path().join("elsewhere.pt");
+    fs::rename(&file, &elsewhere).unwrap();
+    let folder = || imported(std::slice::from_ref(&root), &ImportOverrides::default());
+    std::os::unix::fs::symlink(&elsewhere, &file).unwrap();
+    let error = folder().unwrap_err();
+    let text = told(&error);
+    assert!(
+        text.contains("models/model.pt` is a link out of the folder"),
+        "{text}"
+    );
+    assert!(error.hint().unwrap().contains("cp -rL"));
+    // Named itself, it is what the user means.
+    let named = imported(std::slice::from_ref(&file), &ImportOverrides::default());
+    assert!(named.is_ok());
+    fs::remove_file(&file).unwrap();
+    // The folder of the file may be a link as well.
+    fs::remove_dir(root.join("models")).unwrap();
+    let models = place.path().join("models");
+    fs::create_dir(&models).unwrap();
+    fs::copy(&elsewhere, models.join("model.pt")).unwrap();
+    std::os::unix::fs::symlink(&models, root.join("models")).unwrap();
+    let text = told(&folder().unwrap_err());
+    assert!(text.contains("is a link out of the folder"), "{text}");
+    fs::remove_file(root.join("models")).unwrap();
+    fs::create_dir_all(&file).unwrap();
+    let text = told(&folder().unwrap_err());
+    assert!(text.contains("is not a regular file"), "{text}");
+    fs::remove_dir(&file).unwrap();
+    fs::rename(&elsewhere, root.join("models/blob")).unwrap();
+    std::os::unix::fs::symlink("blob", &file).unwrap();
+    assert!(folder().is_ok());
+}
+
+#[test]
+fn truth_values_are_those_of_yaml_1_1() {
+    let place = TempDir::new().unwrap();
+    let root = place.path().join("segresnet_0");
+    configs(&root, &[]);
+    let weights = tensors(&config(&[1, 2], [1, 3], None), 1);
+    let model = models(&root, "model", "model.pt");
+    write(&model, &weights, "", Layout::Contiguous, &[]);
+    let activation = |sigmoid: &str| {
+        let text = format!(
+            "roi_size: [8, 8, 8]\nmodality: mri\nclass_names: [a, b, c]\nsigmoid: {sigmoid}\n"
+        );
+        fs::write(root.join("configs/hyper_parameters.yaml"), text).unwrap();
+        imported(std::slice::from_ref(&root), &ImportOverrides::default())
+    };
+    for yes in [
+        "yes", "Yes", "YES", "true", "True", "TRUE", "on", "On", "ON",
+    ] {
+        let (plan, _) = activation(yes).unwrap();
+        assert_eq!(plan.activation, Activation::Sigmoid, "{yes}");
+    }
+    for wrong in ["y", "yEs", "1", "maybe"] {
+        let text = told(&activation(wrong).unwrap_err());
+        assert!(text.contains("expected true or false"), "{wrong}: {text}");
+    }
+    for no in ["no", "off", "False"] {
+        let (plan, _) = activation(no).unwrap();
+        assert_eq!(plan.activation, Activation::Softmax, "{no}");
+    }
+}
+
 #[test]
 fn folders_without_a_checkpoint_or_settings_say_so() {
     let place = TempDir::new().unwrap();

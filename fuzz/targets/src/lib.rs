@@ -15,6 +15,8 @@ mod image;
 #[path = "../../../runtime/io/tests/dicom_files/mod.rs"]
 mod made;
 mod metaimage;
+#[cfg(feature = "training")]
+mod monai;
 mod nifti;
 mod node;
 mod nrrd;
@@ -44,7 +46,12 @@ const RUNTIME: &[Target] = &[
 
 /// Targets of trainer and exporter, which depend on Burn.
 #[cfg(feature = "training")]
-const TRAINING: &[Target] = &[checkpoint::PICKLE, checkpoint::ARCHIVE, history::HISTORY];
+const TRAINING: &[Target] = &[
+    checkpoint::PICKLE,
+    checkpoint::ARCHIVE,
+    monai::CONFIGURATION,
+    history::HISTORY,
+];
 #[cfg(not(feature = "training"))]
 const TRAINING: &[Target] = &[];
 

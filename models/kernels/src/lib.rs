@@ -12,6 +12,7 @@ mod autodiff;
 mod backend_ops;
 mod batch_norm;
 mod differentiable_ops;
+mod float_tensors;
 mod geometry;
 mod nonlinearity;
 mod optimizer;

@@ -1,8 +1,9 @@
 //! Linear resizing of volumes.
 
-use burn::tensor::{Tensor, TensorPrimitive};
+use burn::tensor::Tensor;
 
 use crate::differentiable_ops::DifferentiableOps;
+use crate::float_tensors::{primitive, tensor};
 
 /// Resizes a volume by linear interpolation along each axis, the first and last voxels of which stay where they are.
 ///
@@ -12,8 +13,7 @@ use crate::differentiable_ops::DifferentiableOps;
 ///
 /// **Source**: PyTorch `interpolate(mode="trilinear", align_corners=True)`.
 pub fn resize_linear<B: DifferentiableOps>(x: Tensor<B, 5>, space: [usize; 3]) -> Tensor<B, 5> {
-    let resized = B::layer_resize_linear(x.into_primitive().tensor(), space);
-    Tensor::from_primitive(TensorPrimitive::Float(resized))
+    tensor(B::layer_resize_linear(primitive(x), space))
 }
 
 /// The matrix that resizes an axis linearly.

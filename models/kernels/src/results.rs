@@ -24,7 +24,6 @@ pub struct BatchNormalized<B: Backend> {
     pub running: [FloatTensor<B>; 2],
 }
 
-/// Gradients of a normalization.
 #[derive(Debug, Clone)]
 pub struct NormGradients<B: Backend> {
     /// With respect to the input, of its shape.
@@ -42,7 +41,6 @@ pub struct Attended<B: Backend> {
     pub log_sums: FloatTensor<B>,
 }
 
-/// Gradients of an attention.
 #[derive(Debug, Clone)]
 pub struct AttentionGradients<B: Backend> {
     /// With respect to queries, keys and values, `[N · W, n, 3 C]`.

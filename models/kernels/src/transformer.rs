@@ -1,10 +1,10 @@
 //! The operations of transformers.
 
-use burn::tensor::backend::Backend;
-use burn::tensor::ops::{FloatTensor, IntTensor};
-use burn::tensor::{Int, Tensor, TensorPrimitive};
+use burn::tensor::ops::IntTensor;
+use burn::tensor::{Int, Tensor};
 
 use crate::differentiable_ops::DifferentiableOps;
+use crate::float_tensors::{primitive, tensor};
 use crate::row_gather::RowGather;
 
 /// `x weightᵀ + bias`.
@@ -82,12 +82,4 @@ pub fn gather_rows<B: DifferentiableOps>(
     gather: &RowGather<IntTensor<B>>,
 ) -> Tensor<B, 3> {
     tensor(B::layer_gather_rows(primitive(x), gather))
-}
-
-fn primitive<B: Backend, const D: usize>(tensor: Tensor<B, D>) -> FloatTensor<B> {
-    tensor.into_primitive().tensor()
-}
-
-fn tensor<B: Backend, const D: usize>(primitive: FloatTensor<B>) -> Tensor<B, D> {
-    Tensor::from_primitive(TensorPrimitive::Float(primitive))
 }

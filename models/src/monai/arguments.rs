@@ -108,7 +108,7 @@ impl<'a> Arguments<'a> {
     }
 
     pub fn flag(&self, field: &str) -> Result<Option<bool>, ArgumentsError> {
-        self.read(field, "true or false", Value::as_bool)
+        self.read(field, "true or false", flag)
     }
 
     pub fn text(&self, field: &str) -> Result<Option<&'a str>, ArgumentsError> {
@@ -170,6 +170,21 @@ impl<'a> Arguments<'a> {
                 .map(Some)
                 .ok_or_else(|| self.unsupported(field, expected)),
         }
+    }
+}
+
+/// The truth value that a reader of YAML 1.1, as MONAI's is, takes a value for.
+///
+/// **Source**: PyYAML 6 `Resolver`; the texts are those of YAML 1.2 readers, which know `true` and `false` alone.
+pub fn flag(value: &Value) -> Option<bool> {
+    match value {
+        Value::Bool(value) => Some(*value),
+        Value::String(text) => match text.as_str() {
+            "yes" | "Yes" | "YES" | "true" | "True" | "TRUE" | "on" | "On" | "ON" => Some(true),
+            "no" | "No" | "NO" | "false" | "False" | "FALSE" | "off" | "Off" | "OFF" => Some(false),
+            _ => None,
+        },
+        _ => None,
     }
 }
 

@@ -4,7 +4,7 @@ mod arguments;
 mod residual_unet;
 
 pub use crate::families::dints::{DintsFileError, read_architecture};
-pub use arguments::{Arguments, ArgumentsError, class_of};
+pub use arguments::{Arguments, ArgumentsError, class_of, flag};
 pub(crate) use residual_unet::{NormArgument, ResidualUNetArguments, name_of};
 
 use serde_json::Value;

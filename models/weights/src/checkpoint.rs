@@ -6,18 +6,14 @@ use serde_json::{Map, Number, Value};
 use vesal_files::regular;
 
 use crate::archive::{Archive, ArchiveError};
+use crate::candidates::{self, StateDictChoice};
 use crate::error::{CheckpointError, MAX_CONFIG_DEPTH, MAX_CONFIG_SIZE};
+use crate::header::WeightsHeader;
 use crate::pickle::{self, Arena, Id, Object};
 use crate::state_dict::StateDict;
 use crate::{stored, tensors};
 
-/// Keys of the state dict that take precedence over others.
-const STATE_DICT_KEYS: [&str; 2] = ["state_dict", "model"];
-/// Most keys that a message lists, and their longest part that it has.
-const LISTED: usize = 8;
-const LISTED_CHARS: usize = 40;
-
-/// Content of a checkpoint.
+/// The weights of a network, with what else the file says about them.
 #[derive(Debug, Clone)]
 pub struct Checkpoint {
     pub tensors: StateDict,
@@ -27,6 +23,8 @@ pub struct Checkpoint {
     pub epoch: Option<u64>,
     /// Score of the weights, if stated.
     pub best_metric: Option<f64>,
+    /// Where the tensors were, if there are others.
+    pub choice: Option<StateDictChoice>,
 }
 
 impl Checkpoint {
@@ -41,11 +39,13 @@ impl Checkpoint {
                 config: None,
                 epoch: None,
                 best_metric: None,
+                choice: None,
             });
         }
         let (mut archive, pickle) = Archive::open(path)?;
         let (arena, top) = pickle::read(&pickle)?;
-        let tensors = tensors::read(&mut archive, &arena, state_dict(&arena, top)?)?;
+        let (weights, choice) = candidates::choose(&arena, top)?;
+        let tensors = tensors::read(&mut archive, &arena, weights)?;
         let config = match arena.entry(top, "config") {
             Some(config) => {
                 let mut budget = MAX_CONFIG_SIZE;
@@ -74,53 +74,20 @@ impl Checkpoint {
             config,
             epoch,
             best_metric,
+            choice,
         })
     }
 }
 
-/// The state dict of a checkpoint: under an agreed key, the checkpoint itself, or the only dictionary of tensors in it.
-fn state_dict(arena: &Arena, top: Id) -> Result<Id, CheckpointError> {
-    let has_tensors = |id: Id| match arena.get(id) {
-        Object::Dict(entries) => {
-            let mut values = entries.iter().map(|&(_, value)| arena.get(value));
-            values.any(|value| matches!(value, Object::Tensor(_)))
-        }
-        _ => false,
-    };
-    let mut agreed = STATE_DICT_KEYS
-        .iter()
-        .filter_map(|key| arena.entry(top, key));
-    if let Some(found) = agreed.find(|&id| has_tensors(id)) {
-        return Ok(found);
-    }
-    if has_tensors(top) {
-        return Ok(top);
-    }
-    let entries: &[_] = match arena.get(top) {
-        Object::Dict(entries) => entries,
-        _ => &[],
-    };
-    let named = entries
-        .iter()
-        .filter_map(|&(key, value)| match arena.get(key) {
-            Object::Text(key) => Some((&**key, value)),
-            _ => None,
-        });
-    let listed = |found: &mut dyn Iterator<Item = (&str, Id)>| {
-        let keys = found.take(LISTED);
-        keys.map(|(key, _)| key.chars().take(LISTED_CHARS).collect())
-            .collect()
-    };
-    let mut found = named.clone().filter(|&(_, value)| has_tensors(value));
-    match (found.next(), found.next()) {
-        (Some((_, only)), None) => Ok(only),
-        (None, _) => Err(CheckpointError::NoStateDict {
-            keys: listed(&mut named.clone()),
-        }),
-        (Some(first), Some(second)) => Err(CheckpointError::StateDicts {
-            keys: listed(&mut [first, second].into_iter().chain(found)),
-        }),
-    }
+/// The shapes of a checkpoint's tensors, which are not read.
+///
+/// **Errors**: as [`Checkpoint::read`], as far as they do not depend on the tensors' values or the configuration.
+pub(crate) fn read_header(path: &Path) -> Result<WeightsHeader, CheckpointError> {
+    let (mut archive, pickle) = Archive::open(path)?;
+    let (arena, top) = pickle::read(&pickle)?;
+    let (weights, choice) = candidates::choose(&arena, top)?;
+    let shapes = tensors::shapes(&mut archive, &arena, weights)?;
+    Ok(WeightsHeader { shapes, choice })
 }
 
 /// The plain data of an object. Numbers and objects that JSON lacks become texts that name them, so that no setting is taken

@@ -69,7 +69,7 @@ pub(crate) struct Entry {
     local: u64,
 }
 
-/// Entries by name.
+/// The central directory of a ZIP archive.
 #[derive(Debug)]
 pub(crate) struct Directory {
     pub entries: HashMap<Box<str>, Entry>,

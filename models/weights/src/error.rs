@@ -4,6 +4,7 @@ use thiserror::Error;
 
 use crate::archive::ArchiveError;
 use crate::pickle::PickleError;
+use crate::state_dict::MAX_NAME_CHARS;
 use crate::stored::SafetensorsError;
 
 /// Most values and bytes of text of a configuration: shared parts count as often as they are referred to.
@@ -17,16 +18,12 @@ pub(crate) const MAX_VIEWS: usize = 4;
 /// Why a checkpoint cannot be read.
 #[derive(Debug, Error)]
 pub enum CheckpointError {
-    /// The archive is unusable.
     #[error(transparent)]
     Archive(#[from] ArchiveError),
-    /// The pickle is unusable.
     #[error(transparent)]
     Pickle(#[from] PickleError),
-    /// The tensors of a safetensors file are unusable.
     #[error(transparent)]
     Safetensors(#[from] SafetensorsError),
-    /// No state dict.
     #[error(
         "the checkpoint has no state dict, expected a dictionary of tensors under one key or at the top, found {}",
         listed(keys)
@@ -44,6 +41,17 @@ pub enum CheckpointError {
         /// The first of their keys.
         keys: Vec<String>,
     },
+    /// State dicts of different networks, of which none is more likely meant.
+    #[error(
+        "the checkpoint has tensors of different networks under {}, expected one of them, or the same network twice",
+        listed(keys)
+    )]
+    OtherNetworks { keys: Vec<String> },
+    #[error(
+        "a tensor's name, `{}...`, has more than {MAX_NAME_CHARS} characters, which no network's has",
+        start.escape_debug()
+    )]
+    LongName { start: String },
     /// A state dict with an entry that is not a tensor.
     #[error("the state dict has `{name}`, which is not a tensor")]
     NotATensor { name: String },
@@ -61,7 +69,7 @@ pub enum CheckpointError {
     StorageSize {
         tensor: String,
         found: usize,
-        /// Stated elements.
+        /// Elements that the pickle states.
         elements: usize,
         /// Bytes of an element.
         bytes: usize,
@@ -97,6 +105,9 @@ impl CheckpointError {
             ),
             Self::NoStateDict { .. } | Self::StateDicts { .. } => Some(
                 "save the weights under `state_dict`: `torch.save({\"state_dict\": model.state_dict()}, FILE)`",
+            ),
+            Self::OtherNetworks { .. } => Some(
+                "save the weights that are meant alone: `torch.save({\"state_dict\": model.state_dict()}, FILE)`",
             ),
             Self::Shared { .. } => Some(
                 "save a copy of each tensor: `{name: tensor.clone() for name, tensor in model.state_dict().items()}`",

@@ -6,10 +6,11 @@ use std::path::Path;
 use thiserror::Error;
 use vesal_files::regular;
 
-use crate::checkpoint::Checkpoint;
+use crate::checkpoint::{self, Checkpoint};
 use crate::error::CheckpointError;
+use crate::header::WeightsHeader;
 use crate::state_dict::StateDict;
-use crate::stored::{SafetensorsError, from_safetensors};
+use crate::stored::{self, SafetensorsError, from_safetensors};
 
 /// First bytes of a ZIP archive.
 const ARCHIVE: &[u8] = b"PK\x03\x04";
@@ -42,12 +43,28 @@ impl WeightsFileError {
 ///
 /// **Errors**: [`WeightsFileError`].
 pub fn read(path: &Path) -> Result<StateDict, WeightsFileError> {
-    let mut start = Vec::new();
-    let file = regular::open(path)?;
-    file.take(ARCHIVE.len() as u64).read_to_end(&mut start)?;
-    if start == ARCHIVE {
+    if is_archive(path)? {
         Ok(Checkpoint::read(path)?.tensors)
     } else {
         Ok(from_safetensors(&regular::read(path)?)?)
     }
+}
+
+/// Reads the shapes of the tensors that [`read`] gives.
+///
+/// **Errors**: [`WeightsFileError`], as far as it does not depend on the tensors' values.
+pub fn read_header(path: &Path) -> Result<WeightsHeader, WeightsFileError> {
+    if is_archive(path)? {
+        return Ok(checkpoint::read_header(path)?);
+    }
+    let shapes = stored::shapes(&regular::read(path)?)?;
+    let choice = None;
+    Ok(WeightsHeader { shapes, choice })
+}
+
+fn is_archive(path: &Path) -> io::Result<bool> {
+    let mut start = Vec::new();
+    let file = regular::open(path)?;
+    file.take(ARCHIVE.len() as u64).read_to_end(&mut start)?;
+    Ok(start == ARCHIVE)
 }

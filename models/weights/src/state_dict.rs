@@ -7,6 +7,15 @@ use burn::tensor::TensorData;
 /// Tensors of 32-bit floats by parameter path.
 pub type StateDict = BTreeMap<String, TensorData>;
 
+/// Most characters of a tensor's name; those of networks have less than a hundred.
+pub(crate) const MAX_NAME_CHARS: usize = 512;
+
+/// The start of a name that is too long for any network, for messages.
+pub(crate) fn too_long(name: &str) -> Option<String> {
+    let is_long = name.chars().nth(MAX_NAME_CHARS).is_some();
+    is_long.then(|| name.chars().take(40).collect())
+}
+
 /// What all names begin with after training on several devices (`DistributedDataParallel`), and with `torch.compile`.
 const PREFIXES: [&str; 2] = ["module.", "_orig_mod."];
 /// Ends of the names of integers that are no weights: counters of batch normalizations, which matter only without

@@ -1,5 +1,6 @@
 //! Tensors of safetensors files.
 
+use std::collections::BTreeMap;
 use std::io::{self, Read};
 use std::path::Path;
 
@@ -9,13 +10,18 @@ use safetensors::{Dtype, SafeTensorError, SafeTensors};
 use thiserror::Error;
 use vesal_files::regular;
 
-use crate::state_dict::{self, StateDict};
+use crate::state_dict::{self, MAX_NAME_CHARS, StateDict};
 
 /// Why a safetensors file cannot be read.
 #[derive(Debug, Error)]
 pub enum SafetensorsError {
     #[error("the weights are not a safetensors file")]
     Form(#[from] SafeTensorError),
+    #[error(
+        "a tensor's name, `{}...`, has more than {MAX_NAME_CHARS} characters, which no network's has",
+        start.escape_debug()
+    )]
+    LongName { start: String },
     /// A tensor of integers and the like.
     #[error("tensor `{tensor}` has elements of type {found}, expected floats")]
     Type { tensor: String, found: String },
@@ -32,33 +38,65 @@ pub(crate) fn is_safetensors(path: &Path) -> io::Result<bool> {
 ///
 /// **Errors**: the bytes are not a safetensors file, or a tensor has no floats.
 pub fn from_safetensors(bytes: &[u8]) -> Result<StateDict, SafetensorsError> {
+    let mut tensors = StateDict::new();
+    each(bytes, |name, view, kind| {
+        tensors.insert(name.to_owned(), floats(view, kind));
+    })?;
+    Ok(tensors)
+}
+
+/// The shapes of the tensors that [`from_safetensors`] reads.
+///
+/// **Errors**: as there.
+pub(crate) fn shapes(bytes: &[u8]) -> Result<BTreeMap<String, Vec<usize>>, SafetensorsError> {
+    let mut shapes = BTreeMap::new();
+    each(bytes, |name, view, _| {
+        shapes.insert(name.to_owned(), view.shape().to_vec());
+    })?;
+    Ok(shapes)
+}
+
+/// Gives every tensor that networks need, with its name in the network and the type of its elements.
+fn each(
+    bytes: &[u8],
+    mut take: impl FnMut(&str, &TensorView<'_>, DType),
+) -> Result<(), SafetensorsError> {
     let stored = SafeTensors::deserialize(bytes)?;
     let stored: Vec<_> = stored
         .iter()
         .filter(|(name, _)| !state_dict::is_counter(name))
         .collect();
+    if let Some(start) = stored
+        .iter()
+        .find_map(|(name, _)| state_dict::too_long(name))
+    {
+        return Err(SafetensorsError::LongName { start });
+    }
     let prefix = state_dict::prefix(|| stored.iter().map(|(name, _)| *name));
-    let tensors = stored.iter().map(|(name, view)| {
+    for (name, view) in &stored {
         let name = &name[prefix..];
-        let data = floats(view).ok_or_else(|| SafetensorsError::Type {
+        let kind = float_type(view.dtype()).ok_or_else(|| SafetensorsError::Type {
             tensor: name.into(),
             found: format!("{:?}", view.dtype()),
         })?;
-        Ok((name.to_owned(), data))
-    });
-    tensors.collect()
+        take(name, view, kind);
+    }
+    Ok(())
 }
 
-fn floats(view: &TensorView<'_>) -> Option<TensorData> {
-    let kind = match view.dtype() {
+fn float_type(kind: Dtype) -> Option<DType> {
+    Some(match kind {
         Dtype::F64 => DType::F64,
         Dtype::F32 => DType::F32,
         Dtype::F16 => DType::F16,
         Dtype::BF16 => DType::BF16,
         _ => return None,
-    };
+    })
+}
+
+fn floats(view: &TensorView<'_>, kind: DType) -> TensorData {
     let bytes = Bytes::from_bytes_vec(view.data().to_vec());
-    Some(TensorData::from_bytes(bytes, view.shape().to_vec(), kind).convert::<f32>())
+    TensorData::from_bytes(bytes, view.shape().to_vec(), kind).convert::<f32>()
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! Tensors of a checkpoint: views of storages, each of which is read once.
 
-use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::collections::{BTreeMap, HashMap};
 
 use burn::tensor::TensorData;
 
@@ -16,6 +16,35 @@ pub(crate) fn read(
     arena: &Arena,
     dict: Id,
 ) -> Result<StateDict, CheckpointError> {
+    let named = named(arena, dict)?;
+    let mut storages = Storages::new(archive, &named)?;
+    let mut tensors = StateDict::new();
+    for (name, tensor) in named {
+        let data = storages.with(archive, name, &tensor.storage, |elements| {
+            read_tensor(elements, name, tensor)
+        })?;
+        tensors.insert(name.into(), data);
+    }
+    Ok(tensors)
+}
+
+/// The shapes of the tensors of a dictionary, whose storages have the stated sizes and are not read.
+pub(crate) fn shapes(
+    archive: &mut Archive,
+    arena: &Arena,
+    dict: Id,
+) -> Result<BTreeMap<String, Vec<usize>>, CheckpointError> {
+    let named = named(arena, dict)?;
+    Storages::new(archive, &named)?;
+    let shapes = named.into_iter().map(|(name, tensor)| {
+        check_bounds(name, tensor, tensor.storage.elements)?;
+        Ok((name.to_owned(), tensor.shape.clone()))
+    });
+    shapes.collect()
+}
+
+/// The tensors of a dictionary by their names in the network.
+pub(crate) fn named(arena: &Arena, dict: Id) -> Result<Vec<(&str, &Tensor)>, CheckpointError> {
     let entries: &[_] = match arena.get(dict) {
         Object::Dict(entries) => entries,
         _ => &[],
@@ -29,22 +58,19 @@ pub(crate) fn read(
         })
         .filter(|(name, _)| !state_dict::is_counter(name))
         .collect();
+    if let Some(start) = named
+        .iter()
+        .find_map(|(name, _)| state_dict::too_long(name))
+    {
+        return Err(CheckpointError::LongName { start });
+    }
     let prefix = state_dict::prefix(|| named.iter().map(|(name, _)| *name));
     let named = named.into_iter().map(|(name, tensor)| {
         let name = &name[prefix..];
         let missing = || CheckpointError::NotATensor { name: name.into() };
         Ok((name, tensor.ok_or_else(missing)?))
     });
-    let named: Vec<(&str, &Tensor)> = named.collect::<Result<_, CheckpointError>>()?;
-    let mut storages = Storages::new(archive, &named)?;
-    let mut tensors = StateDict::new();
-    for (name, tensor) in named {
-        let data = storages.with(archive, name, &tensor.storage, |elements| {
-            read_tensor(elements, name, tensor)
-        })?;
-        tensors.insert(name.into(), data);
-    }
-    Ok(tensors)
+    named.collect()
 }
 
 /// The storages that tensors are views of, with those that are decoded.
@@ -147,22 +173,17 @@ fn check_size(archive: &mut Archive, name: &str, storage: &Storage) -> Result<()
     }
 }
 
-/// Reads a tensor's elements in C order from any strides; training in the channels-last format keeps its strides in
-/// checkpoints.
-fn read_tensor(
-    storage: &[f32],
-    name: &str,
-    tensor: &Tensor,
-) -> Result<TensorData, CheckpointError> {
+/// Checks that a tensor lies inside its storage and is not larger, and counts its elements.
+fn check_bounds(name: &str, tensor: &Tensor, elements: usize) -> Result<usize, CheckpointError> {
     let outside = || CheckpointError::Bounds {
         tensor: name.into(),
-        elements: storage.len(),
+        elements,
     };
     let count = tensor
         .shape
         .iter()
         .try_fold(1_usize, |count, &size| count.checked_mul(size))
-        .filter(|&count| count <= storage.len())
+        .filter(|&count| count <= elements)
         .ok_or_else(outside)?;
     let last = tensor
         .shape
@@ -171,10 +192,20 @@ fn read_tensor(
         .try_fold(tensor.offset, |last, (&size, &stride)| {
             last.checked_add(stride.checked_mul(size.saturating_sub(1))?)
         });
-    if count > 0 && last.is_none_or(|last| last >= storage.len()) {
+    if count > 0 && last.is_none_or(|last| last >= elements) {
         return Err(outside());
     }
+    Ok(count)
+}
 
+/// Reads a tensor's elements in C order from any strides; training in the channels-last format keeps its strides in
+/// checkpoints.
+fn read_tensor(
+    storage: &[f32],
+    name: &str,
+    tensor: &Tensor,
+) -> Result<TensorData, CheckpointError> {
+    let count = check_bounds(name, tensor, storage.len())?;
     let mut values = Vec::with_capacity(count);
     let mut index = vec![0; tensor.shape.len()];
     for _ in 0..count {

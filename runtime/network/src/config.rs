@@ -59,6 +59,16 @@ macro_rules! families {
                 match self { $(Self::$variant(config) => config.is_planar()),+ }
             }
 
+            /// Most values that one operation rearranges by indices, see [`Family::most_indices`].
+            pub fn most_indices(&self, window: [usize; 3]) -> usize {
+                match self { $(Self::$variant(config) => config.most_indices(window)),+ }
+            }
+
+            /// Path and shape of every tensor, see [`Family::tensors`].
+            pub fn tensors(&self) -> Vec<(String, Vec<usize>)> {
+                match self { $(Self::$variant(config) => Family::tensors(config)),+ }
+            }
+
             /// Number of parameters.
             pub fn parameters(&self) -> u64 {
                 match self { $(Self::$variant(config) => config.parameters()),+ }
@@ -67,6 +77,11 @@ macro_rules! families {
             /// Whether a tensor belongs to a last layer, see [`Family::is_head`].
             pub fn is_head(&self, tensor: &str) -> bool {
                 match self { $(Self::$variant(_) => <$config>::is_head(tensor)),+ }
+            }
+
+            /// Whether a tensor is the weight of a convolution that reads the image, see [`Family::reads_image`].
+            pub fn reads_image(&self, tensor: &str) -> bool {
+                match self { $(Self::$variant(_) => <$config>::reads_image(tensor)),+ }
             }
 
             /// Tensors that a training step on a patch of this size holds.

@@ -37,6 +37,17 @@ pub trait Family: Sized {
     /// Whether a tensor belongs to a last layer, whose outputs are classes.
     fn is_head(tensor: &str) -> bool;
 
+    /// Whether a tensor is the weight of a convolution that reads the image, whose second axis is its channels.
+    fn reads_image(tensor: &str) -> bool;
+
+    /// Most values that one operation on a window rearranges by indices, which a file of the network holds.
+    fn most_indices(&self, _window: [usize; 3]) -> usize {
+        0
+    }
+
+    /// Path and shape of every tensor of the network with hyperparameters in range, running statistics included.
+    fn tensors(&self) -> Vec<(String, Vec<usize>)>;
+
     /// Number of parameters.
     fn parameters(&self) -> u64;
 

@@ -12,14 +12,10 @@ const CASES_TOLD: usize = 3;
 
 /// The findings as text, grouped by kind, each kind with its advice; empty where there are none.
 pub fn tell(findings: &Findings, path: &Path) -> Text {
-    let Findings {
-        n_cases,
-        n_excluded,
-        findings,
-        ..
-    } = findings;
+    let summary = summary(findings, path);
+    let findings = &findings.findings;
     if findings.is_empty() {
-        return Text::new();
+        return summary;
     }
     let mut kinds: Vec<(Severity, FindingKind)> = findings
         .iter()
@@ -55,12 +51,22 @@ pub fn tell(findings: &Findings, path: &Path) -> Text {
         }
         text.blank();
     }
-    text.line(format!(
-        "{}, {n_excluded} of {} left out; all findings are in `{}`",
-        count(findings.len(), "finding"),
-        count(*n_cases, "case"),
-        path.display()
-    ));
+    text.append(summary);
+    text
+}
+
+/// The number of findings in a line, and where they are; empty where there are none.
+pub fn summary(findings: &Findings, path: &Path) -> Text {
+    let mut text = Text::new();
+    if !findings.findings.is_empty() {
+        text.line(format!(
+            "{}, {} of {} left out; all findings are in `{}`",
+            count(findings.findings.len(), "finding"),
+            findings.n_excluded,
+            count(findings.n_cases, "case"),
+            path.display()
+        ));
+    }
     text
 }
 
@@ -127,9 +133,16 @@ warning: empty label map (1)
 8 findings, 7 of 20 cases left out; all findings are in `w/findings.json`
 ";
         assert_eq!(text.as_str(), expected);
-        assert_eq!(
-            tell(&Findings::new(20, Vec::new()), Path::new("x")),
-            Text::new()
-        );
+        let none = Findings::new(20, Vec::new());
+        assert_eq!(tell(&none, Path::new("x")), Text::new());
+        assert_eq!(summary(&none, Path::new("x")), Text::new());
+    }
+
+    #[test]
+    fn a_summary_is_the_last_line() {
+        let all = vec![finding(FindingKind::MissingFile, Severity::Error, "a")];
+        let summary = summary(&Findings::new(2, all), Path::new("w/findings.json"));
+        let expected = "1 finding, 1 of 2 cases left out; all findings are in `w/findings.json`\n";
+        assert_eq!(summary.as_str(), expected);
     }
 }

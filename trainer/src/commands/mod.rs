@@ -27,7 +27,7 @@ use vesal_trainer::work_dir::{Made, Request, WorkDir, WorkError};
 
 use crate::cli::{MemoryArgument, SetUpArguments, SettingArguments, WorkArguments};
 use failure::{failure, fit_failure};
-use findings::{count, tell};
+use findings::{count, summary, tell};
 use progress::AnalysisProgress;
 
 fn prepare(
@@ -101,7 +101,7 @@ fn decide_memory(
         .map_err(|error| failure(error).attempting(attempt))
 }
 
-/// Runs the analysis if needed, and prints the findings.
+/// Runs the analysis if needed, and prints the findings: those of an earlier analysis in a line.
 fn analyze_cases(work: &mut WorkDir) -> Result<Vec<ExcludedCase>, Failure> {
     analyze_watched(work, |work, observe| work.analyze(false, observe))
 }
@@ -124,8 +124,11 @@ fn analyze_watched(
     let done = analyze(work, &|case| progress.case_done(case));
     drop(progress);
     if let Ok(_) | Err(WorkError::Analyze(_)) = &done {
-        let found = work.findings().map_err(failure)?;
-        stderr::print(&tell(&found, &work.findings_path()));
+        let (found, path) = (work.findings().map_err(failure)?, work.findings_path());
+        stderr::print(&match &done {
+            Ok((Made::Before, _)) => summary(&found, &path),
+            _ => tell(&found, &path),
+        });
     }
     let (made, excluded) =
         done.map_err(|error| failure(error).attempting("cannot analyze the cases"))?;

@@ -9,11 +9,11 @@ use vesal_bundle::run_record::RunRecordError;
 use vesal_files::{AtomicError, DocumentError};
 use vesal_network::ConfigError;
 
-use super::initial_weights::InitialWeightsError;
 use super::tensor_file::TensorFileError;
 use super::{MemoryShortfall, TrainDevice, TrainDeviceError};
 use crate::algorithms::UnknownAlgorithm;
 use crate::dataset::CaseLoadError;
+use crate::initial_weights::InitialWeightsError;
 use crate::train_plan::ControlError;
 use crate::validate::ValidateError;
 

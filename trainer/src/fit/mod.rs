@@ -37,12 +37,12 @@ mod training;
 mod writer;
 
 pub use crate::device::{TrainDevice, TrainDeviceError, TrainDevices};
+pub use crate::initial_weights::InitialWeightsError;
 pub use bench::{BenchRequest, StepTimes, bench};
 pub(crate) use checkpoint::CHECKPOINT_FILE;
 pub use curves::{Curves, StepRow, ValidationRow, curves, trained_seconds};
 pub use error::FitError;
 pub use events::EVENTS_PREFIX;
-pub use initial_weights::InitialWeightsError;
 pub(crate) use lock::occupy;
 pub use memory_shortfall::{CasesInMemory, MemoryShortfall, Suggestion};
 pub use observer::{FitObserver, Start, StepReport, ValidationReport};

@@ -2,18 +2,17 @@
 
 use std::path::PathBuf;
 
-use vesal_files::digest;
 use vesal_network::NetworkConfig;
 
 use super::decision::{Decision, Decisions, Group};
 use super::{PlannerError, PlannerOutput};
+use crate::initial_weights::{self, FittingFile};
 use crate::settings::{Overrides, registry};
 use crate::train_plan::InitialWeights;
 
-/// Adds the user's file of weights to the plans of any algorithm. Whether it fits the network is found when the training
-/// starts.
+/// Adds the user's file of weights to the plans of any algorithm.
 ///
-/// **Errors**: the file cannot be read.
+/// **Errors**: the file cannot be read, or is of another network than the planned one.
 pub(crate) fn decide(plans: &mut PlannerOutput, overrides: &Overrides) -> Result<(), PlannerError> {
     let PlannerOutput { train, reasons, .. } = plans;
     decide_merging(&mut train.network, reasons, overrides)?;
@@ -21,13 +20,23 @@ pub(crate) fn decide(plans: &mut PlannerOutput, overrides: &Overrides) -> Result
         return Ok(());
     };
     let (path, name) = (PathBuf::from(path), path.clone());
-    let digest = digest::sha256_file(&path);
-    let (_, sha256) = digest.map_err(|source| PlannerError::InitialWeights {
-        path: path.clone(),
-        source,
-    })?;
+    let checked = initial_weights::check(&path, &train.network);
+    let FittingFile { sha256, choice } =
+        checked.map_err(|source| PlannerError::InitialWeights {
+            path: path.clone(),
+            source: source.into(),
+        })?;
     record(reasons, |decisions| {
         decisions.optional(&registry::INIT_WEIGHTS, Some(name), "");
+        if let Some(choice) = choice {
+            let rule = "`state_dict` before `model`, and these before other keys";
+            decisions.ruled(
+                "init_weights_key",
+                choice.taken.clone(),
+                rule,
+                choice.to_string(),
+            );
+        }
     });
     train.init_weights = Some(InitialWeights { path, sha256 });
     Ok(())

@@ -17,7 +17,6 @@ pub(crate) use network::{output_classes, roi_size};
 pub(crate) use normalization::{IntensityRules, normalizations};
 pub(crate) use step_memory::{StepSize, fitting_patches, step_memory};
 
-use std::io;
 use std::path::PathBuf;
 
 use thiserror::Error;
@@ -26,6 +25,7 @@ use vesal_bundle::deploy_plan::{DeployPlan, Modality, PlanError};
 use vesal_bundle::dicom_rules::RulesError;
 use vesal_network::{ConfigError, WindowSizeError};
 
+use crate::initial_weights::InitialWeightsError;
 use crate::settings::Overrides;
 use crate::task::Classes;
 use crate::train_plan::{ControlError, TrainPlan};
@@ -91,9 +91,12 @@ pub enum PlannerError {
         "`init_weights` do not tell how the SwinUNETR merges patches: MONAI before 1.5 merged them in another order than MONAI since"
     )]
     PatchMerging,
-    /// The weights to start from cannot be read.
-    #[error("cannot read `init_weights`, `{}`", path.display())]
-    InitialWeights { path: PathBuf, source: io::Error },
+    /// The weights to start from are not those of the network, or cannot be read.
+    #[error("cannot start from the weights `{}`", path.display())]
+    InitialWeights {
+        path: PathBuf,
+        source: Box<InitialWeightsError>,
+    },
     /// The task's DICOM rules do not suit its data.
     #[error("`dicom` of the task does not fit the channels and labels of the plan")]
     Dicom(#[from] RulesError),
@@ -121,9 +124,7 @@ impl PlannerError {
                 "`--set network#patch_merging=monai_1_4` for weights that MONAI up to 1.4 trained, such as those that Auto3DSeg starts from; \
                  `monai_1_5` for those of later versions and of Vesal",
             ),
-            Self::InitialWeights { .. } => {
-                Some("`--set init_weights=FILE`, or `--set init_weights=` for random weights")
-            }
+            Self::InitialWeights { source, .. } => source.hint(),
             Self::Network(_) => None,
             Self::Dicom(error) => error.hint(),
             Self::DeployPlan(error) => error.hint(),

@@ -3,13 +3,14 @@
 use std::path::{Path, PathBuf};
 
 /// Modules of datasets and plans.
-const LAYERS: [&str; 12] = [
+const LAYERS: [&str; 13] = [
     "algorithms",
     "analyze",
     "augment",
     "dataset",
     "folds",
     "folds.rs",
+    "initial_weights.rs",
     "planner",
     "precision.rs",
     "schedule.rs",

@@ -123,6 +123,14 @@ impl<'de> Visitor<'de> for Bounded<'_> {
                     ));
                 }
             };
+            // Readers disagree about which one counts.
+            if map.contains_key(&key) {
+                let shown: String = key.chars().take(80).collect();
+                return Err(A::Error::custom(format!(
+                    "it has the key `{}` twice in one mapping: leave one out",
+                    shown.escape_debug()
+                )));
+            }
             map.insert(key, value);
         }
         Ok(Value::Object(map))

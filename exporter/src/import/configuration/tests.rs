@@ -106,6 +106,7 @@ fn files_are_read_in_order_and_within_bounds() {
         ("a: &a {b: 1}\nc: {<<: *a}", "is no configuration"),
         ("\"a#b\": 1", "by the key `a#b`"),
         ("\"a::b\": 1", "by the key `a::b`"),
+        ("a: 1\nb: 2\na: 1", "is no configuration"),
         ("+a: [1]", "by the key `+a`"),
         ("~a: null", "by the key `~a`"),
     ] {
@@ -119,6 +120,7 @@ fn files_are_read_in_order_and_within_bounds() {
     for (text, expected) in [
         ("a: 1", "is no configuration"),
         ("{\"a\": 1} 2", "is no configuration"),
+        ("{\"a\": {\"b\": 1, \"b\": 1}}", "is no configuration"),
         (&"[".repeat(100_000), "is no configuration"),
         (&long, "exceeds what is read"),
         ("{\"a#b\": 1}", "by the key `a#b`"),

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 use thiserror::Error;
-use vesal_models::monai::class_of;
+use vesal_models::monai::{class_of, flag};
 
 /// The parts of a configuration that are read, as messages call them.
 pub(super) const PREPROCESSING: &str = "preprocessing";
@@ -197,9 +197,7 @@ impl<'a> StatedComponent<'a> {
     pub fn flag(&self, argument: &str, default: bool) -> Result<bool, ComponentError> {
         match self.get_of_image(argument) {
             None => Ok(default),
-            Some(value) => value
-                .as_bool()
-                .ok_or_else(|| self.wrong(argument, "true or false")),
+            Some(value) => flag(value).ok_or_else(|| self.wrong(argument, "true or false")),
         }
     }
 

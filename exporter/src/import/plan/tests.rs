@@ -6,6 +6,7 @@ use vesal_volume::preprocess::{Normalization, Step};
 
 use super::*;
 use vesal_models::monai::ArgumentsError;
+use vesal_network::{PatchMerging, SwinUnetrConfig};
 
 fn settings(config: Value) -> Result<InferenceSettings, ArgumentsError> {
     let Value::Object(config) = config else {
@@ -309,4 +310,33 @@ fn windows_are_proposed_where_one_of_that_size_may_be() {
     assert!(proposed.contains("`--roi 8,4,1024`"), "{proposed}");
     assert_eq!(hint([5, 5, 1025]), None);
     assert_eq!(hint([5, 5, usize::MAX]), None);
+}
+
+#[test]
+fn windows_of_more_tokens_than_a_file_may_name_are_refused() {
+    let network = NetworkConfig::Swinunetr(SwinUnetrConfig {
+        in_channels: 1,
+        out_channels: 2,
+        feature_size: 12,
+        patch_merging: PatchMerging::Monai15,
+    });
+    let planned = |side: usize| {
+        let flags = ImportOverrides {
+            spacing: Some([1.; 3]),
+            ..roi([side; 3])
+        };
+        plan(&InferenceSettings::default(), &flags, &network, "swin")
+    };
+    assert!(planned(128).is_ok());
+    let error = planned(512).unwrap_err();
+    let text = error.to_string();
+    // 256 tokens along an axis, in 37 windows of 7.
+    assert!(text.contains("rearranges 17373979 values"), "{text}");
+    assert!(text.contains("expected at most 524288"), "{text}");
+    assert!(
+        error
+            .hint()
+            .unwrap()
+            .contains("`--roi X,Y,Z` states a smaller one")
+    );
 }

@@ -15,7 +15,6 @@ use crate::results::{Attended, AttentionGradients};
 /// Target number of sums of the bias's gradient over windows, which are then added up in order.
 const BIAS_SUMS: usize = 64;
 
-/// Sizes of an attention.
 #[derive(Debug, Clone, Copy)]
 struct Problem {
     windows: usize,

@@ -285,7 +285,7 @@ pub fn weight_gradient(x: CudaTensor, gradient: CudaTensor, geometry: ConvGeomet
     output
 }
 
-/// Of every row.
+/// The geometry by which a linear map is a convolution of one voxel: each row of its input is a voxel.
 const LINEAR: ConvGeometry = ConvGeometry {
     kernel: [1; 3],
     stride: [1; 3],

@@ -4,7 +4,8 @@ use burn::tensor::backend::Backend;
 use burn::tensor::ops::{FloatTensor, IntTensor};
 use burn::tensor::{Int, Tensor, TensorMetadata};
 
-use super::tensors::{primitive, same_type, single, tensor};
+use super::tensors::{same_type, single};
+use crate::float_tensors::{primitive, tensor};
 use crate::results::{Attended, AttentionGradients};
 
 /// Added between tokens of different regions.

@@ -5,7 +5,8 @@ use burn::tensor::backend::Backend;
 use burn::tensor::module;
 use burn::tensor::ops::{ConvOptions, ConvTransposeOptions, FloatTensor};
 
-use super::tensors::{primitive, same_type, single, tensor};
+use super::tensors::{same_type, single};
+use crate::float_tensors::{primitive, tensor};
 use crate::geometry::ConvGeometry;
 
 /// `[N, X, Y, Z, C]` → `[N, C, X, Y, Z]`.

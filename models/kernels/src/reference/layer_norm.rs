@@ -6,7 +6,8 @@ use burn::tensor::backend::Backend;
 use burn::tensor::ops::FloatTensor;
 use burn::tensor::{DType, Shape, Tensor, TensorMetadata};
 
-use super::tensors::{primitive, same_type, single, tensor};
+use super::tensors::{same_type, single};
+use crate::float_tensors::{primitive, tensor};
 use crate::results::NormGradients;
 
 pub fn layer_norm<B: Backend>(

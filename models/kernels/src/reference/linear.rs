@@ -3,7 +3,8 @@
 use burn::tensor::backend::Backend;
 use burn::tensor::ops::FloatTensor;
 
-use super::tensors::{primitive, same_type, single, tensor};
+use super::tensors::{same_type, single};
+use crate::float_tensors::{primitive, tensor};
 
 pub fn linear<B: Backend>(
     x: FloatTensor<B>,

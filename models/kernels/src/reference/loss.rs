@@ -5,7 +5,8 @@ use burn::tensor::backend::Backend;
 use burn::tensor::ops::{FloatTensor, IntTensor};
 use burn::tensor::{DType, Int, Tensor};
 
-use super::tensors::{primitive, same_type, single, tensor};
+use super::tensors::{same_type, single};
+use crate::float_tensors::{primitive, tensor};
 use crate::results::VoxelLoss;
 
 /// Keeps the Dice loss of an absent class finite.

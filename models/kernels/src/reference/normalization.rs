@@ -5,8 +5,9 @@ use burn::tensor::backend::Backend;
 use burn::tensor::ops::FloatTensor;
 use burn::tensor::{Tensor, TensorMetadata};
 
-use super::tensors::{primitive, same_type, single, tensor};
+use super::tensors::{same_type, single};
 use crate::batch_norm::{BatchNormSettings, bessel_correction};
+use crate::float_tensors::{primitive, tensor};
 use crate::nonlinearity::Nonlinearity;
 use crate::results::{NormGradients, Normalized};
 

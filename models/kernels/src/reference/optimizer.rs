@@ -4,7 +4,7 @@ use burn::tensor::backend::Backend;
 use burn::tensor::ops::FloatTensor;
 use burn::tensor::{Tensor, TensorMetadata};
 
-use super::tensors::{primitive, tensor};
+use crate::float_tensors::{primitive, tensor};
 use crate::optimizer::{AdamWStep, Moments, SgdStep, Velocity};
 use crate::results::Scalars;
 

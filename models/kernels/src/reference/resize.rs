@@ -4,7 +4,8 @@ use burn::tensor::backend::Backend;
 use burn::tensor::ops::FloatTensor;
 use burn::tensor::{Tensor, TensorData};
 
-use super::tensors::{primitive, same_type, tensor};
+use super::tensors::same_type;
+use crate::float_tensors::{primitive, tensor};
 use crate::resizing::resizing_matrix;
 
 pub fn resize_linear<B: Backend>(x: FloatTensor<B>, space: [usize; 3]) -> FloatTensor<B> {

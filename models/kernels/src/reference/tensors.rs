@@ -1,16 +1,8 @@
-//! Tensors and their primitives.
+//! Shapes and types of tensors.
 
 use burn::tensor::backend::Backend;
 use burn::tensor::ops::FloatTensor;
-use burn::tensor::{DType, FloatDType, Tensor, TensorMetadata, TensorPrimitive};
-
-pub fn tensor<B: Backend, const D: usize>(primitive: FloatTensor<B>) -> Tensor<B, D> {
-    Tensor::from_primitive(TensorPrimitive::Float(primitive))
-}
-
-pub fn primitive<B: Backend, const D: usize>(tensor: Tensor<B, D>) -> FloatTensor<B> {
-    tensor.into_primitive().tensor()
-}
+use burn::tensor::{DType, FloatDType, Tensor, TensorMetadata};
 
 /// Activations as those of a single case: `[N, X, Y, Z, C]` → `[1, N X, Y, Z, C]`.
 pub fn join_cases<B: Backend>(x: FloatTensor<B>) -> FloatTensor<B> {

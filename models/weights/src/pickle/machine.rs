@@ -16,7 +16,6 @@ pub enum PickleError {
     /// The bytes end too early.
     #[error("the pickle ends after {at} bytes, in the middle of an operation")]
     Truncated { at: usize },
-    /// An unsupported operation.
     #[error(
         "the pickle has the operation {opcode:#04x} at byte {at}, expected one that only builds data"
     )]

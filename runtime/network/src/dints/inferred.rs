@@ -144,5 +144,5 @@ fn check_all(config: &DintsConfig, shapes: &Shapes<'_>) -> Result<(), Architectu
             max: MAX_CHANNELS,
         });
     }
-    shapes.check_all(config.tensors(), DintsConfig::NAME)
+    shapes.check_all(config.all_tensors(), DintsConfig::NAME)
 }

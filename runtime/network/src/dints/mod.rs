@@ -66,8 +66,18 @@ impl Family for DintsConfig {
         tensor.starts_with("stem_finals.1.")
     }
 
+    /// Each node has a convolution of the image.
+    fn reads_image(tensor: &str) -> bool {
+        let node = tensor.strip_prefix("stem_down.");
+        node.is_some_and(|node| node.ends_with(".mod.1.weight"))
+    }
+
+    fn tensors(&self) -> Vec<(String, Vec<usize>)> {
+        self.all_tensors()
+    }
+
     fn parameters(&self) -> u64 {
-        let tensors = self.tensors();
+        let tensors = self.all_tensors();
         let sizes = tensors
             .iter()
             .map(|(_, shape)| shape.iter().product::<usize>() as u64);

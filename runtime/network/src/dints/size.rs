@@ -13,7 +13,7 @@ impl DintsConfig {
     /// Name and shape of every tensor of the state dict.
     ///
     /// **Source**: MONAI 1.6.1 `DiNTS`, `TopologyInstance`, `Cell`.
-    pub fn tensors(&self) -> Vec<(String, Vec<usize>)> {
+    pub(super) fn all_tensors(&self) -> Vec<(String, Vec<usize>)> {
         let mut found = Tensors(Vec::new());
         for cell in self.architecture.cells() {
             let prefix = format!("dints_space.cell_tree.{}", cell.key());
@@ -154,7 +154,7 @@ mod tests {
     #[test]
     fn tensors_are_those_of_the_reference() {
         assert_eq!(config(32, 2).parameters(), 152_360_994);
-        assert_eq!(config(32, 2).tensors().len(), 502);
+        assert_eq!(config(32, 2).all_tensors().len(), 502);
         assert_eq!(config(2, 3).parameters(), 599_907);
     }
 

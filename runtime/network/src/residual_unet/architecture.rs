@@ -1,6 +1,6 @@
 //! Tensors of the state dict, and what their shapes tell.
 
-use super::{MAX_CHANNELS, ResidualUNetConfig};
+use super::{MAX_CHANNELS, ResidualUNetConfig, STEM};
 use crate::error::ArchitectureError;
 use crate::shapes::Shapes;
 
@@ -23,8 +23,7 @@ impl Inferred {
         family: &'static str,
     ) -> Result<Self, ArchitectureError> {
         let convolution = |tensor: &str| shapes.convolution(tensor, family);
-        let [init_filters, in_channels, ..] =
-            convolution(&format!("{prefix}encoder.conv_init.weight"))?;
+        let [init_filters, in_channels, ..] = convolution(&format!("{prefix}{STEM}"))?;
 
         let mut blocks_down = Vec::new();
         let mut kernels = Vec::new();

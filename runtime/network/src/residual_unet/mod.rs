@@ -7,6 +7,8 @@ pub(crate) use architecture::{Inferred, NormTensors};
 
 use crate::error::ConfigError;
 
+/// Weight of the convolution that reads the image.
+pub(crate) const STEM: &str = "encoder.conv_init.weight";
 /// Most levels that a network may have: a patch axis would have to be a multiple of 2^9.
 const MAX_LEVELS: usize = 10;
 /// Most channels of the first level, input or output.

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{ArchitectureError, ConfigError};
 use crate::family::{Activations, Family};
-use crate::residual_unet::{Inferred, NormTensors, ResidualUNetConfig};
+use crate::residual_unet::{Inferred, NormTensors, ResidualUNetConfig, STEM};
 use crate::shapes::Shapes;
 
 /// Stride of every level's downsampling: planes stay.
@@ -70,6 +70,14 @@ impl Family for SegResNet2dConfig {
         tensor.contains(".head.")
     }
 
+    fn reads_image(tensor: &str) -> bool {
+        tensor.strip_prefix(PREFIX) == Some(STEM)
+    }
+
+    fn tensors(&self) -> Vec<(String, Vec<usize>)> {
+        self.unet().tensors(PREFIX, NormTensors::Batch)
+    }
+
     fn parameters(&self) -> u64 {
         self.unet().parameters()
     }
@@ -79,7 +87,7 @@ impl Family for SegResNet2dConfig {
     }
 
     fn recognizes(shapes: &Shapes<'_>) -> bool {
-        shapes.contains(&format!("{PREFIX}encoder.conv_init.weight"))
+        shapes.contains(&format!("{PREFIX}{STEM}"))
     }
 
     /// Convolutions may be those of two dimensions.

@@ -6,7 +6,7 @@ pub use config::SegResNetDsConfig;
 
 use crate::error::{ArchitectureError, ConfigError};
 use crate::family::{Activations, Family};
-use crate::residual_unet::{Inferred, NormTensors};
+use crate::residual_unet::{Inferred, NormTensors, STEM};
 use crate::shapes::Shapes;
 
 impl Family for SegResNetDsConfig {
@@ -38,6 +38,14 @@ impl Family for SegResNetDsConfig {
         tensor.contains(".head.")
     }
 
+    fn reads_image(tensor: &str) -> bool {
+        tensor == STEM
+    }
+
+    fn tensors(&self) -> Vec<(String, Vec<usize>)> {
+        self.unet().tensors("", NormTensors::Instance)
+    }
+
     fn parameters(&self) -> u64 {
         self.unet().parameters()
     }
@@ -47,7 +55,7 @@ impl Family for SegResNetDsConfig {
     }
 
     fn recognizes(shapes: &Shapes<'_>) -> bool {
-        shapes.contains("encoder.conv_init.weight")
+        shapes.contains(STEM)
     }
 
     /// A resolution is inferred up to what kernels and strides depend on.

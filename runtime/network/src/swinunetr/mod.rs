@@ -73,6 +73,22 @@ impl Family for SwinUnetrConfig {
         tensor.starts_with("out.")
     }
 
+    /// Tokens and the finest encoder, which joins the image by a convolution of one voxel as well.
+    fn reads_image(tensor: &str) -> bool {
+        tensors::OF_IMAGE.contains(&tensor)
+    }
+
+    /// Those of the tokens of the finest stage in their windows.
+    fn most_indices(&self, window: [usize; 3]) -> usize {
+        let tokens = window.map(|side| (side >> 1).max(1));
+        let padded = ShiftedWindows::new(tokens, false).padded();
+        padded.into_iter().fold(1, usize::saturating_mul)
+    }
+
+    fn tensors(&self) -> Vec<(String, Vec<usize>)> {
+        self.all_tensors()
+    }
+
     fn parameters(&self) -> u64 {
         self.count_parameters()
     }

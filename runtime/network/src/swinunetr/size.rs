@@ -6,7 +6,7 @@ use crate::family::Activations;
 
 impl SwinUnetrConfig {
     pub(super) fn count_parameters(&self) -> u64 {
-        let tensors = self.tensors().into_iter();
+        let tensors = self.all_tensors().into_iter();
         let sizes = tensors.map(|(_, shape)| shape.into_iter().product::<usize>() as u64);
         sizes.sum()
     }

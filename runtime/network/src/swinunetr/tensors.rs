@@ -8,6 +8,12 @@ use crate::shapes::Shapes;
 
 /// The convolution that makes tokens, which no other family has.
 pub(super) const PATCH_EMBEDDING: &str = "swinViT.patch_embed.proj.weight";
+/// The convolutions that read the image.
+pub(super) const OF_IMAGE: [&str; 3] = [
+    PATCH_EMBEDDING,
+    "encoder1.layer.conv1.conv.weight",
+    "encoder1.layer.conv3.conv.weight",
+];
 /// The convolution that makes logits.
 const HEAD: &str = "out.conv.conv.weight";
 
@@ -29,12 +35,12 @@ impl SwinUnetrConfig {
                 family: Self::NAME,
             });
         }
-        shapes.check_all(config.tensors(), Self::NAME)?;
+        shapes.check_all(config.all_tensors(), Self::NAME)?;
         Ok(config)
     }
 
     /// Path and shape of every parameter.
-    pub(super) fn tensors(&self) -> Vec<(String, Vec<usize>)> {
+    pub(super) fn all_tensors(&self) -> Vec<(String, Vec<usize>)> {
         let c = self.feature_size;
         let mut tensors = vec![
             (
@@ -142,7 +148,7 @@ mod tests {
 
     #[test]
     fn a_network_is_told_from_its_shapes_but_for_the_order_of_merging() {
-        let tensors = config(24).tensors();
+        let tensors = config(24).all_tensors();
         assert_eq!(tensors.len(), 151);
         let shapes = |tensors: &[(String, Vec<usize>)]| {
             let shapes = tensors.iter();

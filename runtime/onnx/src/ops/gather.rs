@@ -17,7 +17,7 @@ pub(super) const GATHER: Operator = Operator {
 };
 
 /// Most indices: each node reads all of its own. Tokens of a volume of 128³ voxels in windows of 7³ are 343,000.
-const MAX_INDICES: i64 = 1 << 19;
+pub const MAX_INDICES: i64 = 1 << 19;
 
 /// The axes of the indices take the place of the axis, which is not that of a free batch.
 fn shapes(node: &OperatorNode<'_>) -> Result<Vec<SymbolicShape>, CheckError> {

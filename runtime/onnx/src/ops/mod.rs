@@ -65,6 +65,7 @@ mod window;
 
 pub use attribute::{Attribute, DefaultValue, Kind};
 pub(crate) use convolution::Convolution;
+pub use gather::MAX_INDICES;
 pub(crate) use input::NodeInput;
 pub use operator::{HalfInputs, Operator, User};
 pub(crate) use window::WindowAxis;

@@ -1,0 +1,3 @@
+#![no_main]
+
+vesal_fuzz::fuzzer!("monai_configuration");
