@@ -19,7 +19,7 @@ pub fn endings() -> impl Iterator<Item = &'static str> {
         .flat_map(|format| format.endings.iter().copied())
 }
 
-/// Names of all formats for messages, such as `NIfTI/NRRD`.
+/// Names of all formats for messages, such as `NIfTI/NRRD/MetaImage`.
 pub fn format_names() -> String {
     let names: Vec<_> = FORMATS.iter().map(|format| format.name).collect();
     names.join("/")

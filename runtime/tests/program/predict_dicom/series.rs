@@ -62,7 +62,7 @@ fn series_of_other_modalities_and_other_files_are_told_of() {
     let ran = predict(&bundle, &[&input.join("mr")], &out, &["--overwrite"]);
     assert_eq!(ran.code, Some(3));
     assert!(
-        ran.stderr.contains("holds NIfTI/NRRD and DICOM files"),
+        ran.stderr.contains("holds NIfTI/NRRD/MetaImage and DICOM files"),
         "{}",
         ran.stderr
     );
@@ -78,7 +78,7 @@ fn series_of_other_modalities_and_other_files_are_told_of() {
     assert_eq!(ran.code, Some(3));
     assert!(
         ran.stderr
-            .contains("has no NIfTI/NRRD files, and no DICOM files"),
+            .contains("has no NIfTI/NRRD/MetaImage files, and no DICOM files"),
         "{}",
         ran.stderr
     );
