@@ -106,6 +106,7 @@ const ALLOWED: &[(&str, &[&str], bool, bool)] = &[
         &[
             "vesal-volume",
             "vesal-files",
+            "vesal-network",
             "vesal-io",
             "vesal-bundle",
             "vesal-onnx",

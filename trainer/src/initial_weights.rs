@@ -77,7 +77,7 @@ fn list(names: &[String]) -> String {
 
 /// How a tensor of a file becomes a parameter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Placement {
+pub(crate) enum WeightPlacement {
     /// With its values in their order.
     Same,
     /// The weights of its one channel for each of these.
@@ -112,7 +112,7 @@ pub(crate) fn check(
 pub(crate) fn placements(
     found: &BTreeMap<String, Vec<usize>>,
     config: &NetworkConfig,
-) -> Result<BTreeMap<String, Placement>, InitialWeightsError> {
+) -> Result<BTreeMap<String, WeightPlacement>, InitialWeightsError> {
     let parameters: BTreeMap<_, _> = config.tensors().into_iter().collect();
     let family = config.family();
     let absent = |these: &BTreeMap<String, _>, there: &BTreeMap<String, _>| {
@@ -152,19 +152,19 @@ pub(crate) fn placements(
 }
 
 /// How a tensor of one shape becomes a parameter of another one, if it does.
-fn placement(found: &[usize], expected: &[usize], reads_image: bool) -> Option<Placement> {
+fn placement(found: &[usize], expected: &[usize], reads_image: bool) -> Option<WeightPlacement> {
     // A family of 2-D networks takes its convolutions for 3-D ones of one voxel along Z.
     let equal = |found: &[usize]| {
         found == expected || found.len() == 4 && found.iter().chain(&[1]).eq(expected)
     };
     if equal(found) {
-        return Some(Placement::Same);
+        return Some(WeightPlacement::Same);
     }
     let channels = *expected.get(1)?;
     let mut whole = found.to_vec();
     let one = whole.get_mut(1).filter(|found| **found == 1)?;
     *one = channels;
-    (reads_image && equal(&whole)).then_some(Placement::Repeated { channels })
+    (reads_image && equal(&whole)).then_some(WeightPlacement::Repeated { channels })
 }
 
 #[cfg(test)]
@@ -228,8 +228,8 @@ mod tests {
                 assert_eq!(found[&tensor] != expected[&tensor], reads, "{tensor}");
                 let channels = 3;
                 let expected = match reads {
-                    true => Placement::Repeated { channels },
-                    false => Placement::Same,
+                    true => WeightPlacement::Repeated { channels },
+                    false => WeightPlacement::Same,
                 };
                 assert_eq!(placement, expected, "{tensor}");
                 repeated += usize::from(reads);
@@ -241,10 +241,10 @@ mod tests {
     #[test]
     fn one_channel_is_repeated_for_convolutions_of_the_image_alone() {
         let channels = 3;
-        let repeated = Some(Placement::Repeated { channels });
+        let repeated = Some(WeightPlacement::Repeated { channels });
         let placed = |found: &[usize]| placement(found, &[2, 3, 1, 1, 2], true);
         assert_eq!(placed(&[2, 1, 1, 1, 2]), repeated);
-        assert_eq!(placed(&[2, 3, 1, 1, 2]), Some(Placement::Same));
+        assert_eq!(placed(&[2, 3, 1, 1, 2]), Some(WeightPlacement::Same));
         for other in [
             &[2, 2, 1, 1, 2][..],
             &[3, 1, 1, 1, 2],
@@ -262,11 +262,11 @@ mod tests {
     #[test]
     fn planar_kernels_have_one_voxel_along_z() {
         let placed = |found: &[usize]| placement(found, &[1, 2, 2, 2, 1], true);
-        assert_eq!(placed(&[1, 2, 2, 2]), Some(Placement::Same));
+        assert_eq!(placed(&[1, 2, 2, 2]), Some(WeightPlacement::Same));
         let channels = 2;
         assert_eq!(
             placed(&[1, 1, 2, 2]),
-            Some(Placement::Repeated { channels })
+            Some(WeightPlacement::Repeated { channels })
         );
     }
 

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use thiserror::Error;
 use vesal_cli::stdout::print;
 use vesal_cli::{Exit, Failure, Text, stderr};
-use vesal_trainer::layouts::{FoundDataset, LayoutError, LayoutOptions, Oddity, TaskDraft, find};
+use vesal_trainer::layouts::{FoundDataset, LayoutError, LayoutOptions, Oddity, TaskFiles, find};
 
 use super::findings::count;
 use crate::cli::DatalistArguments;
@@ -45,7 +45,7 @@ pub fn run(arguments: &DatalistArguments) -> Result<Exit, Failure> {
         let maps = count(found.training.len(), "label map");
         stderr::say(format!("reading the labels of {maps}"));
     }
-    let draft = TaskDraft::new(folder, output, &mut found, &options);
+    let draft = TaskFiles::new(folder, output, &mut found, &options);
     // What is odd may be the cause of an error.
     stderr::print(&oddities(&found.oddities));
     let draft = draft.map_err(failed)?;
@@ -111,7 +111,7 @@ fn oddities(oddities: &[Oddity]) -> Text {
     text
 }
 
-fn summary(found: &FoundDataset, draft: &TaskDraft) -> Text {
+fn summary(found: &FoundDataset, draft: &TaskFiles) -> Text {
     let folds = found.training.iter().filter_map(|case| case.fold).max();
     let folds = match (folds, &found.splits) {
         (Some(last), Some(path)) => format!("{} of `{path}`", last + 1),

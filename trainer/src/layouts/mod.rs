@@ -24,7 +24,7 @@ mod pairing;
 mod pairs;
 mod pattern;
 mod splits;
-mod task_draft;
+mod task_files;
 mod tree;
 mod words;
 
@@ -35,4 +35,4 @@ pub use found::{FolderLayout, FoundCase, FoundDataset};
 pub use oddity::{Oddity, OddityKind};
 pub use options::LayoutOptions;
 pub use pattern::NamePattern;
-pub use task_draft::TaskDraft;
+pub use task_files::TaskFiles;

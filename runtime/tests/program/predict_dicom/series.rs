@@ -62,7 +62,8 @@ fn series_of_other_modalities_and_other_files_are_told_of() {
     let ran = predict(&bundle, &[&input.join("mr")], &out, &["--overwrite"]);
     assert_eq!(ran.code, Some(3));
     assert!(
-        ran.stderr.contains("holds NIfTI/NRRD/MetaImage and DICOM files"),
+        ran.stderr
+            .contains("holds NIfTI/NRRD/MetaImage and DICOM files"),
         "{}",
         ran.stderr
     );

@@ -36,7 +36,7 @@ struct DraftChannel {
 
 /// A task and a datalist, checked and not yet written.
 #[derive(Debug)]
-pub struct TaskDraft {
+pub struct TaskFiles {
     pub name: String,
     pub classes: ClassList,
     channels: Vec<DraftChannel>,
@@ -44,7 +44,7 @@ pub struct TaskDraft {
     datalist: Vec<u8>,
 }
 
-impl TaskDraft {
+impl TaskFiles {
     /// Describes a dataset in a folder for files in `output`, which has to exist. What is odd about its channels and
     /// labels is added to the dataset's oddities.
     ///
