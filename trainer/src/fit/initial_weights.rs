@@ -9,7 +9,7 @@ use vesal_files::digest;
 use vesal_models::Network;
 use vesal_network::NetworkConfig;
 
-use crate::initial_weights::{InitialWeightsError, Placement, placements};
+use crate::initial_weights::{InitialWeightsError, WeightPlacement, placements};
 use crate::train_plan::InitialWeights;
 
 /// Replaces all weights of a network but those of its last layers by those of a file. Where the file's network has one input
@@ -51,10 +51,10 @@ pub fn start_from<B: AutodiffBackend>(
 }
 
 /// The values of a parameter; none where the tensor has no 32-bit floats.
-fn place(data: TensorData, placement: Placement) -> Option<Vec<f32>> {
+fn place(data: TensorData, placement: WeightPlacement) -> Option<Vec<f32>> {
     match placement {
-        Placement::Same => data.into_vec::<f32>().ok(),
-        Placement::Repeated { channels } => {
+        WeightPlacement::Same => data.into_vec::<f32>().ok(),
+        WeightPlacement::Repeated { channels } => {
             let kernel = data.shape.iter().skip(2).product::<usize>().max(1);
             let filters = data.as_slice::<f32>().ok()?.chunks(kernel);
             Some(filters.flat_map(|filter| filter.repeat(channels)).collect())
@@ -104,9 +104,15 @@ mod tests {
             TensorData::new(values, shape.to_vec())
         };
         let channels = 3;
-        let repeated = place(data(&[2, 1, 1, 1, 2]), Placement::Repeated { channels });
+        let repeated = place(
+            data(&[2, 1, 1, 1, 2]),
+            WeightPlacement::Repeated { channels },
+        );
         let expected = [0, 1, 0, 1, 0, 1, 2, 3, 2, 3, 2, 3].map(|value| value as f32);
         assert_eq!(repeated, Some(expected.to_vec()));
-        assert_eq!(place(data(&[3]), Placement::Same), Some(vec![0., 1., 2.]));
+        assert_eq!(
+            place(data(&[3]), WeightPlacement::Same),
+            Some(vec![0., 1., 2.])
+        );
     }
 }
