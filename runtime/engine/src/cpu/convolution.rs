@@ -62,7 +62,7 @@ impl PlannedConvolution {
             match &product.source {
                 WeightSource::Network => {}
                 WeightSource::Planes(kernel) => {
-                    WinogradAlgorithm::transform(*kernel, weights, 9, to)
+                    WinogradAlgorithm::transform(*kernel, weights, product.taps, to)
                 }
                 WeightSource::Phase(phase) => phase.weights(&self.layer, weights, to),
             }

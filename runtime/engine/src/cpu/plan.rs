@@ -22,6 +22,8 @@ const PANELS: usize = 5;
 const TRANSFORMED_BYTES: usize = 4 << 20;
 /// Channels below which saving products gains nothing, because sums are moved too often.
 const FEW: usize = 6;
+/// Voxels of a row below which kernels of fewer than 3×3×3 voxels are packed: rows have a zero each.
+const ROW: usize = 8;
 /// Most voxels along an axis, and most channels: windows of scans are smaller.
 const MAX_VOXELS: usize = 1 << 12;
 const MAX_CHANNELS: usize = 1 << 16;
@@ -106,6 +108,7 @@ impl PlannedConvolution {
             instructions,
             workers,
         } = processor;
+        let layer = flat(layer);
         let output = layer.output()?;
         let sizes = [layer.input, output, layer.stride].concat();
         let pads = [layer.before, layer.after].concat();
@@ -124,7 +127,7 @@ impl PlannedConvolution {
         let workers = workers.max(1);
         let doubled = layer.transposed.is_some();
         let (method, blocks, width) = if doubled || in_planes(&layer) {
-            let rows = Rows::new(layer.input, layer.filters);
+            let rows = Rows::new(layer.input, layer.filters, plane_taps(&layer));
             let planes = if doubled { 1 } else { algorithm(&layer).planes };
             let blocks = rows.blocks() * layer.input[0].div_ceil(planes);
             let method = Method::Planes {
@@ -146,7 +149,10 @@ impl PlannedConvolution {
             Method::Planes { rows, .. } => {
                 let (mixes, taps) = match doubled {
                     true => (DOUBLED.len(), 8),
-                    false => (algorithm(&layer).mixes(), 9 * algorithm(&layer).mixes()),
+                    false => {
+                        let mixes = algorithm(&layer).mixes();
+                        (mixes, plane_taps(&layer) * mixes)
+                    }
                 };
                 (taps, rows.stride() * mixes, rows.stride() * mixes)
             }
@@ -225,7 +231,8 @@ impl PlannedConvolution {
     }
 }
 
-/// Whether kernels have 3×3×3 voxels, there is as much output as input, and planes are large enough.
+/// Whether kernels have 3 or 1 voxels along every axis, more than one in all, there is as much output as input, and planes
+/// and their rows are large enough.
 fn in_planes(layer: &VolumeConvolution) -> bool {
     let VolumeConvolution {
         kernel,
@@ -235,14 +242,47 @@ fn in_planes(layer: &VolumeConvolution) -> bool {
         input: [_, y, z],
         ..
     } = *layer;
-    [kernel, stride, before, after] == [[3; 3], [1; 3], [1; 3], [1; 3]] && y * z >= PANEL
+    let beside = kernel.map(|size| size / 2);
+    kernel.iter().all(|size| [1, 3].contains(size))
+        && kernel != [1; 3]
+        && [stride, before, after] == [[1; 3], beside, beside]
+        && y * z >= PANEL
+        && (kernel == [3; 3] || z >= ROW)
+}
+
+/// The convolution of planes of one voxel as one of rows of one plane each: the same voxels in the same order. Long rows
+/// are faster, and planes have [`algorithm`]s.
+fn flat(layer: VolumeConvolution) -> VolumeConvolution {
+    let ([.., 1], [.., 1], None) = (layer.input, layer.kernel, layer.transposed) else {
+        return layer;
+    };
+    if [layer.stride[2], layer.before[2] + 1, layer.after[2] + 1] != [1; 3] {
+        return layer;
+    }
+    let turned = |[x, y, z]: [usize; 3]| [x, z, y];
+    VolumeConvolution {
+        kernel: turned(layer.kernel),
+        stride: turned(layer.stride),
+        before: turned(layer.before),
+        after: turned(layer.after),
+        input: turned(layer.input),
+        ..layer
+    }
+}
+
+/// Weights of a plane of a kernel.
+fn plane_taps(layer: &VolumeConvolution) -> usize {
+    layer.kernel[1] * layer.kernel[2]
 }
 
 /// The algorithm with the fewest products whose weights are within the limit.
 fn algorithm(layer: &VolumeConvolution) -> &'static WinogradAlgorithm {
+    if layer.kernel[0] == 1 {
+        return &winograd::SINGLE;
+    }
+    let weights = layer.filters * layer.channels * plane_taps(layer);
     let fits = |algorithm: &&WinogradAlgorithm| {
-        let bytes =
-            algorithm.products.len() * layer.filters * layer.channels * 9 * size_of::<f32>();
+        let bytes = algorithm.products.len() * weights * size_of::<f32>();
         !algorithm.transforms() || layer.channels >= FEW && bytes <= TRANSFORMED_BYTES
     };
     [&winograd::FOUR, &winograd::TWO, &winograd::DIRECT]
@@ -275,8 +315,8 @@ fn fills(layer: &VolumeConvolution, method: &Method, part: usize) -> Option<Vec<
             let fill = |of: &'static winograd::WinogradProduct| Fill {
                 mixes: of.mixes,
                 products: vec![product(
-                    9 * of.mixes.len(),
-                    rows.offsets(part * of.mixes.len()),
+                    plane_taps(layer) * of.mixes.len(),
+                    rows.offsets(part * of.mixes.len(), [layer.kernel[1], layer.kernel[2]]),
                     of.targets,
                     of.kernel
                         .map_or(WeightSource::Network, WeightSource::Planes),

@@ -24,8 +24,9 @@ const POSITIONS: usize = 288;
 const ROW_CYCLES: usize = 30;
 
 impl Rows {
-    /// Chooses the number of rows of a block for a convolution with this number of filters: the fastest.
-    pub fn new(volume: [usize; 3], filters: usize) -> Self {
+    /// Chooses the number of rows of a block for a convolution with this number of filters, and of weights of a plane of
+    /// kernels: the fastest.
+    pub fn new(volume: [usize; 3], filters: usize, taps: usize) -> Self {
         let [_, height, _] = volume;
         let of = |count| Self { volume, count };
         let most = (POSITIONS / of(1).pitch()).clamp(1, height);
@@ -33,7 +34,8 @@ impl Rows {
         let time = |&count: &usize| {
             let block = |first: usize| {
                 let rows = count.min(height - first);
-                of(count).groups(rows) * 9 * filters + (rows + 2) * (of(count).pitch() + ROW_CYCLES)
+                of(count).groups(rows) * taps * filters
+                    + (rows + 2) * (of(count).pitch() + ROW_CYCLES)
             };
             (0..height).step_by(count).map(block).sum::<usize>()
         };
@@ -70,12 +72,14 @@ impl Rows {
         (sum * self.stride() + row * self.pitch() + voxel) as u32
     }
 
-    /// Offsets of the inputs of position 0, for every sum of planes and every row and voxel of 3×3 kernels.
-    pub fn offsets(&self, sums: usize) -> Vec<u32> {
-        let mut offsets = Vec::with_capacity(sums * 9);
+    /// Offsets of the inputs of position 0, for every sum of planes and every row and voxel of kernels of 1 or 3 of each.
+    pub fn offsets(&self, sums: usize, [rows, voxels]: [usize; 2]) -> Vec<u32> {
+        // A single one is in the middle of three.
+        let taps = |size: usize| 1 - size / 2..2 + size / 2;
+        let mut offsets = Vec::with_capacity(sums * rows * voxels);
         for sum in 0..sums {
-            for tap in 0..9 {
-                offsets.push(self.offset(sum, tap / 3, tap % 3));
+            for row in taps(rows) {
+                offsets.extend(taps(voxels).map(|voxel| self.offset(sum, row, voxel)));
             }
         }
         offsets

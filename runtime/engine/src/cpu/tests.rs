@@ -205,6 +205,31 @@ fn planes_and_their_products_are_what_they_should_be() {
 }
 
 #[test]
+fn kernels_of_single_voxels_along_axes_are_what_they_should_be() {
+    let (mut random, scratch) = (Random(11), Scratch::default());
+    for kernel in all([2; 3]) {
+        let kernel = kernel.map(|three| 1 + 2 * three as usize);
+        let beside = kernel.map(|size| size / 2);
+        for (channels, filters, input) in [
+            (8, 9, [6, 7, 9]),
+            (33, 8, [5, 20, 8]),
+            (7, 20, [1, 6, 60]),
+            (6, 8, [9, 70, 1]),
+            (8, 7, [50, 1, 1]),
+            (5, 6, [4, 12, 5]),
+        ] {
+            let sizes = VolumeConvolution {
+                kernel,
+                before: beside,
+                after: beside,
+                ..same(channels, filters, input)
+            };
+            check(&sizes, &mut random, &scratch);
+        }
+    }
+}
+
+#[test]
 fn doubled_volumes_are_what_they_should_be() {
     let (mut random, scratch) = (Random(7), Scratch::default());
     for (channels, filters, input, kernel) in [

@@ -35,6 +35,16 @@ pub(super) const DIRECT: WinogradAlgorithm = WinogradAlgorithm {
     }],
 };
 
+/// One plane from one product, for kernels of one plane.
+pub(super) const SINGLE: WinogradAlgorithm = WinogradAlgorithm {
+    planes: 1,
+    products: &[WinogradProduct {
+        mixes: &[&[(0, 1.)]],
+        kernel: None,
+        targets: &[(0, 1.)],
+    }],
+};
+
 /// Two planes from 4 products instead of 6.
 pub(super) const TWO: WinogradAlgorithm = WinogradAlgorithm {
     planes: 2,
