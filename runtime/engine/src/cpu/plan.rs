@@ -22,7 +22,7 @@ const PANELS: usize = 5;
 const TRANSFORMED_BYTES: usize = 4 << 20;
 /// Channels below which saving products gains nothing, because sums are moved too often.
 const FEW: usize = 6;
-/// Voxels of a row below which kernels of fewer than 3×3×3 voxels are packed: rows have a zero each.
+/// Voxels of a row below which kernels of fewer than 3×3×3 voxels are packed, if rows have a zero each.
 const ROW: usize = 8;
 /// Most voxels along an axis, and most channels: windows of scans are smaller.
 const MAX_VOXELS: usize = 1 << 12;
@@ -127,7 +127,11 @@ impl PlannedConvolution {
         let workers = workers.max(1);
         let doubled = layer.transposed.is_some();
         let (method, blocks, width) = if doubled || in_planes(&layer) {
-            let rows = Rows::new(layer.input, layer.filters, plane_taps(&layer));
+            let rows = Rows::new(
+                layer.input,
+                layer.filters,
+                [layer.kernel[1], layer.kernel[2]],
+            );
             let planes = if doubled { 1 } else { algorithm(&layer).planes };
             let blocks = rows.blocks() * layer.input[0].div_ceil(planes);
             let method = Method::Planes {
@@ -247,7 +251,7 @@ fn in_planes(layer: &VolumeConvolution) -> bool {
         && kernel != [1; 3]
         && [stride, before, after] == [[1; 3], beside, beside]
         && y * z >= PANEL
-        && (kernel == [3; 3] || z >= ROW)
+        && (kernel == [3; 3] || kernel[2] == 1 || z >= ROW)
 }
 
 /// The convolution of planes of one voxel as one of rows of one plane each: the same voxels in the same order. Long rows

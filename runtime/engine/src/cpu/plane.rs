@@ -8,14 +8,16 @@ use super::winograd::Mix;
 
 /// Rows of the output that are computed together, and how their inputs lie in memory.
 ///
-/// A row is its voxels and one zero, which separates it from the next one, so that adjacent positions have adjacent
-/// inputs. Results for the zeros are not used.
+/// A row is its voxels and, for kernels of several voxels along it, one zero, which separates it from the next one, so that
+/// adjacent positions have adjacent inputs. Results for the zeros are not used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Rows {
     /// Voxels of the volume.
     pub volume: [usize; 3],
     /// Rows of the output in a block, but for the last one.
     pub count: usize,
+    /// Zeros between rows: 1, or 0 for kernels of one voxel along rows.
+    pub gap: usize,
 }
 
 /// Approximate number of positions in a block.
@@ -24,11 +26,12 @@ const POSITIONS: usize = 288;
 const ROW_CYCLES: usize = 30;
 
 impl Rows {
-    /// Chooses the number of rows of a block for a convolution with this number of filters, and of weights of a plane of
-    /// kernels: the fastest.
-    pub fn new(volume: [usize; 3], filters: usize, taps: usize) -> Self {
+    /// Chooses the number of rows of a block for a convolution with this number of filters, and of rows and voxels of
+    /// a plane of kernels: the fastest.
+    pub fn new(volume: [usize; 3], filters: usize, [rows, voxels]: [usize; 2]) -> Self {
         let [_, height, _] = volume;
-        let of = |count| Self { volume, count };
+        let (taps, gap) = (rows * voxels, usize::from(voxels > 1));
+        let of = |count| Self { volume, count, gap };
         let most = (POSITIONS / of(1).pitch()).clamp(1, height);
         // Cycles of a channel: products of groups of positions with weights, and rows of inputs, two more than of outputs.
         let time = |&count: &usize| {
@@ -44,7 +47,7 @@ impl Rows {
 
     /// From row to row.
     pub fn pitch(&self) -> usize {
-        self.volume[2] + 1
+        self.volume[2] + self.gap
     }
 
     pub fn blocks(&self) -> usize {
@@ -53,12 +56,12 @@ impl Rows {
 
     /// Groups of positions in this number of rows.
     pub fn groups(&self, rows: usize) -> usize {
-        (rows * self.pitch() - 1).div_ceil(LANES)
+        (rows * self.pitch() - self.gap).div_ceil(LANES)
     }
 
     /// From sums of planes to the next ones: two rows more than the output, and the reach of a panel beyond them.
     pub fn stride(&self) -> usize {
-        ((self.count + 2) * self.pitch() + 1 + PANEL).next_multiple_of(LANES)
+        ((self.count + 2) * self.pitch() + self.gap + PANEL).next_multiple_of(LANES)
     }
 
     /// Floats of sums of a block's positions, in whole panels.
@@ -79,7 +82,9 @@ impl Rows {
         let mut offsets = Vec::with_capacity(sums * rows * voxels);
         for sum in 0..sums {
             for row in taps(rows) {
-                offsets.extend(taps(voxels).map(|voxel| self.offset(sum, row, voxel)));
+                // Without zeros, nothing is before the first voxel of a row.
+                let voxels = taps(voxels).map(|voxel| voxel + self.gap - 1);
+                offsets.extend(voxels.map(|voxel| self.offset(sum, row, voxel)));
             }
         }
         offsets
@@ -132,21 +137,22 @@ impl Rows {
                         count += 1;
                     }
                 }
-                let to = sum.chunks_exact_mut(self.pitch());
-                for (row, to) in (0..rows.len() + 2).zip(to) {
-                    let row = (rows.start + row)
-                        .checked_sub(1)
-                        .filter(|&row| row < height);
-                    let Some(row) = row else {
-                        to.fill(0.);
-                        continue;
-                    };
-                    to[0] = 0.;
-                    let row = row * width..(row + 1) * width;
+                // Rows inside the volume, of those from one before the block to one after it.
+                let before = usize::from(rows.start == 0);
+                let inside = rows.start + before - 1..height.min(rows.end + 1);
+                let end = (rows.len() + 2) * self.pitch();
+                sum[..before * self.pitch()].fill(0.);
+                sum[(before + inside.len()) * self.pitch()..end + self.gap].fill(0.);
+                // Without zeros between them, rows are one.
+                let lines = if self.gap == 0 { inside.len() } else { 1 };
+                let to = sum[before * self.pitch()..].chunks_mut(lines * self.pitch());
+                for (row, to) in inside.step_by(lines.max(1)).zip(to) {
+                    to[..self.gap].fill(0.);
+                    let to = &mut to[self.gap..][..lines * width];
+                    let row = row * width..(row + lines) * width;
                     let rows = planes.map(|(plane, factor)| {
                         (plane.get(row.clone()).unwrap_or_default(), factor)
                     });
-                    let to = &mut to[1..];
                     match count {
                         0 => to.fill(0.),
                         1 if rows[0].1 == 1. => to.copy_from_slice(rows[0].0),
@@ -156,8 +162,6 @@ impl Rows {
                         _ => mix_rows(rows, to),
                     }
                 }
-                // The zero that ends the last row.
-                sum[(rows.len() + 2) * self.pitch()] = 0.;
             }
         }
     }
