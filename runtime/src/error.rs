@@ -1,5 +1,6 @@
 //! Errors of commands.
 
+use std::borrow::Cow;
 use std::error::Error as StdError;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -217,7 +218,7 @@ impl Error {
                 "do not use this bundle on this device; see whether another passes, such as `--device cpu`",
             ),
             Self::Tune(error) => Some(error.hint()),
-            Self::Install(error) => error.hint(),
+            Self::Install(error) => return error.hint().map(Cow::into_owned),
             Self::Format(error) => Some(error.hint()),
             Self::Output(error) => error.hint(),
             Self::WriteNifti(error) => error.hint(),
@@ -259,6 +260,7 @@ impl Error {
             Self::Bundle(_) | Self::Verify(_) => Exit::Bundle,
             Self::Library(_) | Self::Deviation(_) | Self::Threads(_) => Exit::Device,
             Self::Install(InstallError::Write { .. }) => Exit::Output,
+            Self::Install(InstallError::Unknown { .. } | InstallError::Read { .. }) => Exit::Input,
             Self::Install(_) => Exit::Device,
             Self::Profile(_)
             | Self::Output(_)

@@ -1,11 +1,11 @@
-//! `vesal setup`: fetches ONNX Runtime into the user's cache.
+//! `vesal setup`: installs ONNX Runtime in the user's cache.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
 use vesal_cli::Text;
-use vesal_engine::install::{self, InstallError, VERSION, Variant};
+use vesal_engine::install::{self, InstallError, PackageSource, VERSION, Variant};
 use vesal_engine::library::{cache_directory, installed, library_in};
 
 use crate::error::Error;
@@ -14,6 +14,9 @@ use crate::observe::Observer;
 /// Options of setup.
 #[derive(Debug, Clone, Args)]
 pub struct SetupOptions {
+    /// Install from this package, a wheel of ONNX Runtime, instead of fetching one: for machines without a network
+    #[arg(long, value_name = "FILE", conflicts_with = "cuda")]
+    pub from: Option<PathBuf>,
     /// Fetch the build for NVIDIA GPUs, which is much larger
     #[arg(long)]
     pub cuda: bool,
@@ -31,26 +34,26 @@ pub struct Installed {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SetupOutcome {
-    /// It is present as it was fetched.
+    /// It is present as it was installed.
     Present,
-    Fetched,
+    Installed,
     /// It was present and was replaced.
-    FetchedAgain,
+    Replaced,
 }
 
-/// Fetches the library unless it is present as it was fetched.
+/// Fetches the library, or takes it from the user's package, unless it is present as it was fetched.
 ///
 /// **Errors**: pip does not fetch it, or it cannot be written.
 pub fn setup(options: &SetupOptions, observer: &dyn Observer) -> Result<Installed, Error> {
     install(options, observer)
-        .map_err(|error| Error::Install(error).attempting("cannot fetch ONNX Runtime"))
+        .map_err(|error| Error::Install(error).attempting("cannot install ONNX Runtime"))
 }
 
 fn install(options: &SetupOptions, observer: &dyn Observer) -> Result<Installed, InstallError> {
-    let variant = if options.cuda {
-        Variant::Cuda
-    } else {
-        Variant::Cpu
+    let (variant, source) = match &options.from {
+        Some(file) => (install::variant_of(file)?, PackageSource::File(file)),
+        None if options.cuda => (Variant::Cuda, PackageSource::Pip),
+        None => (Variant::Cpu, PackageSource::Pip),
     };
     let cache = cache_directory().ok_or(InstallError::NoCache)?;
     let folder = cache.join(variant.folder());
@@ -61,19 +64,20 @@ fn install(options: &SetupOptions, observer: &dyn Observer) -> Result<Installed,
             outcome: SetupOutcome::Present,
         });
     }
-    observer.progress(&format!(
-        "fetching `{}` {VERSION} with pip",
-        variant.package()
-    ));
+    let package = variant.package();
+    observer.progress(&match source {
+        PackageSource::Pip => format!("fetching `{package}` {VERSION} with pip"),
+        PackageSource::File(_) => format!("unpacking `{package}` {VERSION}"),
+    });
     if folder.exists() {
         Ok(Installed {
-            path: replace(&cache, variant)?,
-            outcome: SetupOutcome::FetchedAgain,
+            path: replace(&cache, variant, source)?,
+            outcome: SetupOutcome::Replaced,
         })
     } else {
         Ok(Installed {
-            path: install::fetch(variant)?.path,
-            outcome: SetupOutcome::Fetched,
+            path: install::install_into(&cache, variant, source)?.path,
+            outcome: SetupOutcome::Installed,
         })
     }
 }
@@ -83,8 +87,8 @@ impl Installed {
     pub fn text(&self) -> Text {
         let how = match self.outcome {
             SetupOutcome::Present => "is there already",
-            SetupOutcome::Fetched => "was fetched",
-            SetupOutcome::FetchedAgain => "was fetched again",
+            SetupOutcome::Installed => "was installed",
+            SetupOutcome::Replaced => "was installed again",
         };
         let mut text = Text::new();
         text.line(format!(
@@ -96,7 +100,11 @@ impl Installed {
 }
 
 /// Fetches into a temporary folder, and then replaces the existing one.
-fn replace(cache: &Path, variant: Variant) -> Result<PathBuf, InstallError> {
+fn replace(
+    cache: &Path,
+    variant: Variant,
+    source: PackageSource<'_>,
+) -> Result<PathBuf, InstallError> {
     let write = |path: &Path| {
         let path = path.to_path_buf();
         move |source| InstallError::Write { path, source }
@@ -105,7 +113,7 @@ fn replace(cache: &Path, variant: Variant) -> Result<PathBuf, InstallError> {
         .prefix(".replace-")
         .tempdir_in(cache)
         .map_err(write(cache))?;
-    install::fetch_into(staging.path(), variant)?;
+    install::install_into(staging.path(), variant, source)?;
     let (folder, fresh) = (
         cache.join(variant.folder()),
         staging.path().join(variant.folder()),

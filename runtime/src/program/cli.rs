@@ -243,8 +243,8 @@ pub struct DevicesArguments {
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
-The library is fetched with pip, which needs Python 3. It goes into a folder of your user account; nothing else on the
-machine is changed.")]
+The library is fetched with pip, which needs Python 3, unless --from names its package. It goes into a folder of your
+user account; nothing else on the machine is changed.")]
 pub struct SetupArguments {
     #[command(flatten)]
     pub options: SetupOptions,

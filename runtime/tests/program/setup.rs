@@ -67,6 +67,30 @@ fn a_library_that_was_changed_is_fetched_again() {
 }
 
 #[test]
+fn a_package_of_another_origin_is_refused_with_the_command_that_gets_the_right_one() {
+    let cache = tempdir().unwrap();
+    let package = cache.path().join("onnxruntime.whl");
+    fs::write(&package, "PK").unwrap();
+    let from = |path: &std::path::Path| {
+        let mut command = vesal();
+        command
+            .env("XDG_CACHE_HOME", cache.path())
+            .arg("setup")
+            .arg("--from")
+            .arg(path);
+        Ran::from(command.output().unwrap())
+    };
+    let ran = from(&package);
+    assert_eq!(ran.code, Some(3), "{}", ran.stderr);
+    let hint = format!("`pip download onnxruntime=={VERSION} --no-deps");
+    assert!(ran.stderr.contains(&hint), "{}", ran.stderr);
+    let ran = from(&cache.path().join("absent.whl"));
+    assert_eq!(ran.code, Some(3), "{}", ran.stderr);
+    assert!(ran.stderr.contains("absent.whl"), "{}", ran.stderr);
+    assert_eq!(listing(cache.path()), ["onnxruntime.whl"]);
+}
+
+#[test]
 fn nothing_of_the_current_folder_is_run() {
     let (cache, current) = (tempdir().unwrap(), tempdir().unwrap());
     let ran = current.path().join("ran");

@@ -1,14 +1,16 @@
-//! Downloads ONNX Runtime: a package of pinned version and digest, through pip, into the user's cache.
+//! Installs ONNX Runtime from a package of pinned version and digest, which pip downloads or the user has, into the user's
+//! cache.
 
 mod pins;
 
+use std::borrow::Cow;
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
 
 use thiserror::Error;
-use vesal_files::digest;
+use vesal_files::{digest, regular};
 
 use self::pins::Pin;
 use crate::library::{
@@ -52,6 +54,18 @@ pub enum InstallError {
         found: String,
         expected: &'static str,
     },
+    /// The user's file is none of the packages for this machine.
+    #[error("`{}` has SHA-256 {found}, expected {expected}", path.display())]
+    Unknown {
+        path: PathBuf,
+        found: String,
+        /// Digests and the packages that have them.
+        expected: String,
+        /// Command that downloads the smallest one.
+        command: String,
+    },
+    #[error("cannot read `{}`", path.display())]
+    Read { path: PathBuf, source: io::Error },
     #[error("cannot unpack `{file}` from the package")]
     Unpack {
         file: String,
@@ -66,8 +80,12 @@ pub enum InstallError {
 
 impl InstallError {
     /// A remedy for the user, if there is one.
-    pub fn hint(&self) -> Option<&'static str> {
-        match self {
+    pub fn hint(&self) -> Option<Cow<'static, str>> {
+        let hint = match self {
+            Self::Unknown { command, .. } => {
+                return Some(format!("a machine with a network downloads it: `{command}`").into());
+            }
+            Self::Read { .. } => None,
             Self::Platform { .. } => Some(
                 "build or get ONNX Runtime for this machine and name its library with `--ort-lib`",
             ),
@@ -76,14 +94,16 @@ impl InstallError {
                 "install Python 3 with pip, or get ONNX Runtime yourself and name its library with `--ort-lib`",
             ),
             Self::Pip { .. } => Some(
-                "pip needs a network or an index that has the package; a library at hand is named with `--ort-lib`",
+                "pip needs a network or an index that has the package; without, `vesal setup --from FILE` takes a package at hand, \
+                 and `--ort-lib` names a library",
             ),
             Self::Packages { .. } | Self::Digest { .. } | Self::Unpack { .. } => {
                 Some("the package is damaged: empty pip's cache and try again")
             }
             Self::Write { .. } => None,
             Self::Library(error) => error.hint(),
-        }
+        };
+        hint.map(Cow::Borrowed)
     }
 }
 
@@ -97,18 +117,70 @@ pub fn find_or_fetch() -> Result<FoundLibrary, InstallError> {
     }
 }
 
+/// Where a package comes from.
+#[derive(Debug, Clone, Copy)]
+pub enum PackageSource<'a> {
+    /// pip downloads it.
+    Pip,
+    /// This file of the user.
+    File(&'a Path),
+}
+
+/// Finds out which build a package of the user is, by its digest.
+///
+/// **Errors**: it cannot be read, or it is none of the packages for this machine.
+pub fn variant_of(path: &Path) -> Result<Variant, InstallError> {
+    let read = |source| InstallError::Read {
+        path: path.into(),
+        source,
+    };
+    regular::open(path).map_err(read)?;
+    let (_, found) = digest::sha256_file(path).map_err(read)?;
+    let pins = [Variant::Cpu, Variant::Cuda].map(Pin::for_this_machine);
+    let known: Vec<&Pin> = pins.into_iter().flatten().collect();
+    let first = *known.first().ok_or(InstallError::Platform {
+        package: Variant::Cpu.package(),
+        os: std::env::consts::OS,
+        arch: std::env::consts::ARCH,
+    })?;
+    let pin = known.iter().find(|pin| pin.sha256 == found);
+    pin.map(|pin| pin.variant).ok_or_else(|| {
+        let named = known.iter().map(|pin| {
+            let package = pin.variant.package();
+            format!(
+                "{} (`{package}` {VERSION} for {})",
+                pin.sha256, pin.platform
+            )
+        });
+        InstallError::Unknown {
+            path: path.into(),
+            found,
+            expected: named.collect::<Vec<_>>().join(" or "),
+            command: format!(
+                "pip download {}=={VERSION} {}",
+                first.variant.package(),
+                arguments(first).join(" ")
+            ),
+        }
+    })
+}
+
 /// Fetches ONNX Runtime into the user's cache, unless it is present. Concurrent processes wait for each other.
 ///
 /// **Errors**: [`InstallError`]; the cache is as before then.
 pub fn fetch(variant: Variant) -> Result<FoundLibrary, InstallError> {
     let cache = cache_directory().ok_or(InstallError::NoCache)?;
-    fetch_into(&cache, variant)
+    install_into(&cache, variant, PackageSource::Pip)
 }
 
-/// Fetches ONNX Runtime into a folder of this directory; see [`fetch`].
+/// Installs ONNX Runtime into a folder of this directory; see [`fetch`].
 ///
 /// **Errors**: see [`fetch`].
-pub fn fetch_into(cache: &Path, variant: Variant) -> Result<FoundLibrary, InstallError> {
+pub fn install_into(
+    cache: &Path,
+    variant: Variant,
+    source: PackageSource<'_>,
+) -> Result<FoundLibrary, InstallError> {
     let pin = Pin::for_this_machine(variant).ok_or(InstallError::Platform {
         package: variant.package(),
         os: std::env::consts::OS,
@@ -137,7 +209,19 @@ pub fn fetch_into(cache: &Path, variant: Variant) -> Result<FoundLibrary, Instal
         .prefix(".fetch-")
         .tempdir_in(cache)
         .map_err(write(cache))?;
-    let package = download(pin, staging.path())?;
+    let package = match source {
+        PackageSource::Pip => download(pin, staging.path())?,
+        // What is checked and unpacked is a copy, which nobody else changes.
+        PackageSource::File(file) => {
+            let copy = staging.path().join("package.whl");
+            fs::copy(file, &copy).map_err(|source| InstallError::Read {
+                path: file.into(),
+                source,
+            })?;
+            copy
+        }
+    };
+    check_digest(&package, pin)?;
     let unpacked = staging.path().join("library");
     fs::create_dir(&unpacked).map_err(write(&unpacked))?;
     unpack(&package, pin, &unpacked)?;
@@ -155,7 +239,7 @@ pub fn fetch_into(cache: &Path, variant: Variant) -> Result<FoundLibrary, Instal
     })
 }
 
-/// Downloads the package with pip and checks its digest again.
+/// Downloads the package with pip, which checks its digest.
 fn download(pin: &'static Pin, staging: &Path) -> Result<PathBuf, InstallError> {
     let requirements = staging.join("requirements.txt");
     let text = format!(
@@ -176,21 +260,9 @@ fn download(pin: &'static Pin, staging: &Path) -> Result<PathBuf, InstallError> 
             "--quiet",
             "--no-input",
             "--disable-pip-version-check",
-            "--no-deps",
         ])
-        .args([
-            "--only-binary=:all:",
-            "--implementation",
-            "cp",
-            "--python-version",
-            "3.12",
-        ])
-        .args([
-            "--platform",
-            pin.platform,
-            "--require-hashes",
-            "--requirement",
-        ])
+        .args(arguments(pin))
+        .args(["--require-hashes", "--requirement"])
         .arg(&requirements)
         .arg("--dest")
         .arg(&packages)
@@ -220,8 +292,12 @@ fn download(pin: &'static Pin, staging: &Path) -> Result<PathBuf, InstallError> 
             found: wheels.len(),
         });
     };
-    let (_, found) = digest::sha256_file(wheel).map_err(|source| InstallError::Write {
-        path: wheel.clone(),
+    Ok(wheel.clone())
+}
+
+fn check_digest(package: &Path, pin: &Pin) -> Result<(), InstallError> {
+    let (_, found) = digest::sha256_file(package).map_err(|source| InstallError::Write {
+        path: package.into(),
         source,
     })?;
     if found != pin.sha256 {
@@ -230,7 +306,21 @@ fn download(pin: &'static Pin, staging: &Path) -> Result<PathBuf, InstallError> 
             expected: pin.sha256,
         });
     }
-    Ok(wheel.clone())
+    Ok(())
+}
+
+/// Arguments of `pip download` that choose a package for a platform, whichever machine pip runs on.
+fn arguments(pin: &Pin) -> [&'static str; 8] {
+    [
+        "--no-deps",
+        "--only-binary=:all:",
+        "--implementation",
+        "cp",
+        "--python-version",
+        "3.12",
+        "--platform",
+        pin.platform,
+    ]
 }
 
 /// pip of this Python in isolated mode: it imports nothing from the current folder, nor from paths of environment
